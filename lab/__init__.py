@@ -1,0 +1,1 @@
+"""Generalprøve: rehearse the move of a small fleet, then make it for real."""
