@@ -1,0 +1,1 @@
+"""What makes machines exist: containers, later virtual machines. Nothing above names which."""
