@@ -110,7 +110,6 @@ class Engine(Protocol):
         name: str,
         argv: Sequence[str],
         *,
-        stdin: str = "",
         timeout: float = 30.0,
         check: bool = True,
     ) -> Answer:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import CouldNotError
+from lab.text import brief, last_line
 
 # ssh(1) exits with 255 when the connection itself failed.
 CONNECTION_FAILED = 255
@@ -193,6 +194,10 @@ class Ssh:
         near.settimeout(self._timeout)
         return near
 
+    def forget(self, host: str) -> None:
+        """Drop the connection kept open to *host*, because the host has been restarted."""
+        subprocess.run([*self._base, "-O", "exit", host], capture_output=True, check=False)
+
     def close(self) -> None:
         """End the connections kept open."""
         for process in self._dialled:
@@ -205,18 +210,6 @@ class Ssh:
                 check=False,
             )
             path.unlink(missing_ok=True)
-
-
-def brief(command: str, *, width: int = 80) -> str:
-    """Return *command* cut to *width* characters, on one line."""
-    line = " ".join(command.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def last_line(text: str) -> str:
-    """Return the last line of *text* that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
 
 
 def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -1,0 +1,306 @@
+"""Containers with systemd as PID 1, through the Docker SDK.
+
+A container gets no network from Docker (``network=none``): the lab lays its own cables
+(:mod:`lab.engine.wiring`), because Docker's bridges drop what a router would forward between
+them. It gets two capabilities and the default seccomp profile, never ``--privileged``.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+
+from lab.engine.base import Answer, EngineError, File, MachineSpec, State
+
+LAB_LABEL = "generalprove.lab"
+MACHINE_LABEL = "generalprove.machine"
+# Enough for systemd to mount and for a host to own its network (findings: engine).
+CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN"]
+TUN = "/dev/net/tun:/dev/net/tun:rwm"
+STATES = {
+    "created": State.STOPPED,
+    "exited": State.STOPPED,
+    "dead": State.STOPPED,
+    "running": State.RUNNING,
+    "paused": State.FROZEN,
+}
+STOP_SECONDS = 20
+
+
+def connect(*, timeout: float = 60.0) -> docker.DockerClient:
+    """Return a client of the Docker engine that the environment names.
+
+    Raises:
+        EngineError: no engine answers.
+    """
+    try:
+        client = docker.from_env(timeout=int(timeout))
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise EngineError(
+            "no Docker engine answers",
+            remedy="Start it, or let `./invoke lab-up` install and start one",
+        ) from error
+    return client
+
+
+@contextmanager
+def told_as(what: str) -> Iterator[None]:
+    """Turn an answer of the Docker engine into one line about *what* was to be done."""
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(f"{what}: {error.explanation or error}", where="docker") from error
+    except (DockerException, OSError) as error:
+        raise EngineError(f"{what}: {error}", where="docker") from error
+
+
+class DockerEngine:
+    """The machines of one lab as containers called ``gp-LAB-MACHINE``.
+
+    Args:
+        lab: name of the lab.
+        tools: image of the helper that lays cables; it has ``ip`` and ``nsenter``.
+        client: the Docker client to use; a new one when None.
+    """
+
+    def __init__(self, *, lab: str, tools: str, client: docker.DockerClient | None = None) -> None:
+        self._lab = lab
+        self._tools = tools
+        self._client = client or connect()
+
+    def states(self) -> Mapping[str, State]:
+        """Return every machine of this lab that exists, with its state."""
+        with told_as("list the machines"):
+            found = self._client.api.containers(
+                all=True, filters={"label": [f"{LAB_LABEL}={self._lab}", MACHINE_LABEL]}
+            )
+        return {
+            one["Labels"][MACHINE_LABEL]: STATES.get(one["State"], State.STOPPED) for one in found
+        }
+
+    def create(self, specs: Sequence[MachineSpec]) -> None:
+        """Make containers, stopped, with their files in place."""
+        limited = self._limits_possible()
+        self._each(specs, lambda spec: self._create(spec, limited=limited))
+
+    def _create(self, spec: MachineSpec, *, limited: bool) -> None:
+        options: dict[str, Any] = {}
+        if limited and spec.cores:
+            options["nano_cpus"] = spec.cores * 10**9
+        if limited and spec.memory_mb:
+            options["mem_limit"] = f"{spec.memory_mb}m"
+        if spec.cache:
+            volume = f"generalprove-cache-{spec.name}"
+            options["volumes"] = {volume: {"bind": spec.cache, "mode": "rw"}}
+        with told_as(f"make the machine {spec.name}"):
+            container = self._client.containers.create(
+                spec.image,
+                name=self._name(spec.name),
+                hostname=spec.name,
+                labels={LAB_LABEL: self._lab, MACHINE_LABEL: spec.name},
+                cap_add=CAPABILITIES,
+                security_opt=["apparmor=unconfined", "label=disable"],
+                devices=[TUN],
+                cgroupns="private",
+                network_mode="bridge" if spec.uplink else "none",
+                **options,
+            )
+            if spec.files:
+                container.put_archive("/", archive(spec.files))
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start containers; those that run already are left alone."""
+        self._each(names, lambda name: self._do("start", name, lambda box: box.start()))
+
+    def stop(self, names: Sequence[str]) -> None:
+        """Shut containers down through systemd."""
+        self._each(
+            names,
+            lambda name: self._do("stop", name, lambda box: box.stop(timeout=STOP_SECONDS)),
+        )
+
+    def kill(self, names: Sequence[str]) -> None:
+        """Kill containers; a stopped one stays stopped. The page cache survives (findings)."""
+        running = [name for name in names if self.states().get(name) is not State.STOPPED]
+        self._each(running, lambda name: self._do("kill", name, lambda box: box.kill()))
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Pause containers."""
+        self._each(names, lambda name: self._do("freeze", name, lambda box: box.pause()))
+
+    def thaw(self, names: Sequence[str]) -> None:
+        """Unpause containers."""
+        self._each(names, lambda name: self._do("thaw", name, lambda box: box.unpause()))
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove containers in whatever state they are; one that is gone already is fine."""
+
+        def _remove(name: str) -> None:
+            with told_as(f"remove the machine {name}"):
+                try:
+                    self._client.containers.get(self._name(name)).remove(force=True, v=True)
+                except NotFound:
+                    return
+
+        self._each(names, _remove)
+
+    def run(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        timeout: float = 30.0,
+        check: bool = True,
+    ) -> Answer:
+        """Run a command in a container; ``timeout(1)`` bounds it, as Docker's exec has no limit."""
+        with told_as(f"run {argv[0]} on {name}"):
+            done = self._container(name).exec_run(["timeout", f"{timeout:.0f}", *argv])
+        answer = Answer(code=done.exit_code or 0, output=_text(done.output))
+        if check and not answer.ok:
+            said = answer.output.strip()[-300:]
+            raise EngineError(f"`{shlex.join(argv)[:80]}` exited {answer.code}: {said}", where=name)
+        return answer
+
+    def netns(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Return the process id of each container's PID 1, read anew (0 means that it exited)."""
+        found: dict[str, str] = {}
+
+        def look(name: str) -> None:
+            with told_as(f"inspect {name}"):
+                inspected = self._client.api.inspect_container(self._name(name))
+            pid = inspected["State"]["Pid"]
+            if not pid:
+                raise EngineError("the machine is not running, so it has no network", where=name)
+            found[name] = str(pid)
+
+        self._each(names, look)
+        return found
+
+    def script(self, text: str) -> None:
+        """Run a shell script in a short-lived helper that may enter every network."""
+        with told_as("lay the cables"):
+            try:
+                self._client.containers.run(
+                    self._tools,
+                    ["-ec", text],
+                    entrypoint=["/bin/sh"],
+                    remove=True,
+                    pid_mode="host",
+                    network_mode="none",
+                    cap_drop=["ALL"],
+                    cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"],
+                    security_opt=["apparmor=unconfined", "label=disable"],
+                    labels={LAB_LABEL: self._lab},
+                    stderr=True,
+                )
+            except docker.errors.ContainerError as error:
+                said = _text(error.stderr or b"").strip()
+                raise EngineError(f"the cables could not be laid: {said[-300:]}") from error
+
+    def snapshot(self, name: str, tag: str) -> None:
+        """Commit a stopped container."""
+        repository, _, version = tag.partition(":")
+        with told_as(f"save {name}"):
+            self._container(name).commit(repository=repository, tag=version)
+
+    def images(self, prefix: str) -> Sequence[str]:
+        """Return the tags that begin with *prefix*."""
+        with told_as("list the images"):
+            found = self._client.images.list()
+        return sorted(tag for image in found for tag in image.tags if tag.startswith(prefix))
+
+    def discard(self, tags: Sequence[str]) -> None:
+        """Remove images; one that is gone already is fine."""
+        for tag in tags:
+            with told_as(f"discard {tag}"):
+                try:
+                    self._client.images.remove(tag, force=True)
+                except ImageNotFound:
+                    continue
+
+    def sweep(self) -> None:
+        """Remove every container of this lab, helpers included."""
+        with told_as("list what belongs to the lab"):
+            found = self._client.containers.list(
+                all=True, filters={"label": f"{LAB_LABEL}={self._lab}"}, ignore_removed=True
+            )
+        with told_as("remove what belongs to the lab"):
+            self._each(found, _remove_container)
+
+    def limits(self) -> str:
+        """Say whether this Docker can impose the limits of the real hardware."""
+        if self._limits_possible():
+            return ""
+        return "this Docker engine cannot limit cores and memory: memory is measured instead"
+
+    def console(self, name: str, *, lines: int) -> str:
+        """Return what PID 1 printed."""
+        with told_as(f"read the console of {name}"):
+            return _text(self._container(name).logs(tail=lines))
+
+    def jump(self, name: str) -> str:
+        """Return a ProxyCommand through ``docker exec``, which needs no port of the laptop."""
+        return f"docker exec -i {self._name(name)} nc 127.0.0.1 22"
+
+    def _name(self, machine: str) -> str:
+        return f"gp-{self._lab}-{machine}"
+
+    def _container(self, machine: str) -> Container:
+        try:
+            return self._client.containers.get(self._name(machine))
+        except NotFound:
+            raise EngineError(
+                "there is no such machine", where=machine, remedy="`./invoke lab-up` makes it"
+            ) from None
+
+    def _do(self, verb: str, name: str, action: Callable[[Container], object]) -> None:
+        with told_as(f"{verb} {name}"):
+            action(self._container(name))
+
+    def _limits_possible(self) -> bool:
+        info = self._client.info()
+        return bool(info.get("MemoryLimit")) and bool(info.get("CpuCfsQuota"))
+
+    @staticmethod
+    def _each(items: Iterable[Any], action: Callable[[Any], None]) -> None:
+        todo = list(items)
+        if not todo:
+            return
+        with ThreadPoolExecutor(max_workers=min(8, len(todo))) as pool:
+            for done in [pool.submit(action, item) for item in todo]:
+                done.result()
+
+
+def archive(files: Mapping[str, File]) -> bytes:
+    """Return a tar archive, owned by root, of *files* below the root directory."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, file in sorted(files.items()):
+            content = file.content.encode() if isinstance(file.content, str) else file.content
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(content), file.mode
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _text(said: bytes | Iterator[bytes] | str) -> str:
+    if isinstance(said, str):
+        return said
+    return (said if isinstance(said, bytes) else b"".join(said)).decode(errors="replace")
+
+
+def _remove_container(container: Container) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except NotFound:
+        return
