@@ -105,3 +105,16 @@ def world_address(number: int, *, block: int = 0) -> Address:
         raise ValueError(f"a machine of the world is numbered 1 to 254, not {number}")
     own = Address(v4=WORLD_V4[number], v6=WORLD_V6[int(str(number), 16)])
     return shifted(own, block=block)
+
+
+def block_networks(block: int = 0) -> tuple[IPv4Network, IPv6Network]:
+    """Return all that a lab's block covers, in both families.
+
+    Args:
+        block: 0 to 7.
+    """
+    moved = shifted(Address(v4=BLOCK_V4[0], v6=BLOCK_V6[0]), block=block)
+    return (
+        IPv4Network((moved.v4, BLOCK_V4.prefixlen)),
+        IPv6Network((moved.v6, BLOCK_V6.prefixlen)),
+    )

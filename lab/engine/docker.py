@@ -25,6 +25,8 @@ LAB_LABEL = "generalprove.lab"
 MACHINE_LABEL = "generalprove.machine"
 # Enough for systemd to mount and for a host to own its network (findings: engine).
 CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN"]
+# Docker turns IPv6 off where it lays no IPv6 network of its own.
+SYSCTLS = {f"net.ipv6.conf.{scope}.disable_ipv6": "0" for scope in ("all", "default", "lo")}
 TUN = "/dev/net/tun:/dev/net/tun:rwm"
 STATES = {
     "created": State.STOPPED,
@@ -113,6 +115,7 @@ class DockerEngine:
                 devices=[TUN],
                 cgroupns="private",
                 network_mode="bridge" if spec.uplink else "none",
+                sysctls=SYSCTLS,
                 **options,
             )
             if spec.files:
@@ -205,7 +208,7 @@ class DockerEngine:
                 )
             except docker.errors.ContainerError as error:
                 said = _text(error.stderr or b"").strip()
-                raise EngineError(f"the cables could not be laid: {said[-300:]}") from error
+                raise EngineError(f"the cables could not be laid: {said[-300:]}") from None
 
     def snapshot(self, name: str, tag: str) -> None:
         """Commit a stopped container."""

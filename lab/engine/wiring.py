@@ -89,7 +89,7 @@ def lay(
 
 
 def _machine_end(cable: Cable, gateway: IPv4Address) -> list[str]:
-    targets = cable.only or ("default", "default")
+    targets = cable.only or ("0.0.0.0/0", "::/0")
     return [
         "link set lo up",
         f"addr add {cable.v4}/32 dev {cable.interface}",
@@ -97,7 +97,7 @@ def _machine_end(cable: Cable, gateway: IPv4Address) -> list[str]:
         f"link set {cable.interface} up",
         f"route add {gateway}/32 dev {cable.interface} src {cable.v4}",
         f"route add {targets[0]} via {gateway} dev {cable.interface} src {cable.v4}",
-        f"-6 route add {targets[1]} via {GATEWAY_V6} dev {cable.interface} src {cable.v6}",
+        f"route add {targets[1]} via {GATEWAY_V6} dev {cable.interface} src {cable.v6}",
     ]
 
 
