@@ -166,13 +166,19 @@ class Ssh:
             timeout=timeout,
         )
 
-    def dial(self, address: str, port: int) -> socket.socket:
+    def dial(self, address: str, port: int, *, via: str | None = None) -> socket.socket:
         """Open a TCP connection to *address* as somebody outside the fleet would.
+
+        Args:
+            address: where to, an IPv4 or IPv6 address.
+            port: the port there.
+            via: host from which the connection leaves instead; ``127.0.0.1`` is then that host.
 
         Raises:
             SshError: the connection could not be opened.
         """
-        if self._vantage is None:
+        leaves_from = via or self._vantage
+        if leaves_from is None:
             try:
                 return socket.create_connection((address, port), timeout=self._timeout)
             except OSError as error:
@@ -184,7 +190,7 @@ class Ssh:
         with far:
             self._dialled.append(
                 subprocess.Popen(
-                    [*self._base, "-W", forward, self._vantage],
+                    [*self._base, "-W", forward, leaves_from],
                     stdin=far.fileno(),
                     stdout=far.fileno(),
                     stderr=subprocess.DEVNULL,
