@@ -1,0 +1,68 @@
+# @summary Puppet's own agent: a run every now and then from a timer, no daemon.
+#
+# A daemon would hold memory for ever, and would choose its moments itself.
+#
+# @param interval minutes between two runs; the hosts take turns within it
+class profile::puppet_agent (
+  Integer[10, 60] $interval = 30,
+) {
+  include fleet
+
+  $me = fleet::me()
+  $server = fleet::with_role('control')[0]['certname']
+  $minute = fleet::stagger($interval)
+
+  package { 'puppet-agent':
+    ensure => installed,
+  }
+
+  # Puppet Server's profile adds a section of its own.
+  concat { '/etc/puppet/puppet.conf':
+    owner   => 'root',
+    group   => 'root',
+    mode    => '0644',
+    require => Package['puppet-agent'],
+  }
+
+  concat::fragment { 'puppet.conf: agent':
+    target  => '/etc/puppet/puppet.conf',
+    order   => '10',
+    content => epp('profile/puppet.conf.epp', {
+        'certname' => $me['certname'],
+        'server'   => $server,
+    }),
+  }
+
+  file {
+    default:
+      ensure => file,
+      owner  => 'root',
+      group  => 'root',
+      mode   => '0644',
+      notify => Service['puppet-run.timer'],
+      ;
+    '/etc/systemd/system/puppet-run.service':
+      source => 'puppet:///modules/profile/puppet-run.service',
+      ;
+    '/etc/systemd/system/puppet-run.timer':
+      content => epp('profile/puppet-run.timer.epp', {
+          'minute'   => $minute,
+          'interval' => $interval,
+      }),
+      ;
+  }
+
+  service {
+    default:
+      require => Package['puppet-agent'],
+      ;
+    'puppet.service':
+      ensure => stopped,
+      enable => false,
+      ;
+    'puppet-run.timer':
+      ensure => running,
+      enable => true,
+      ;
+  }
+}

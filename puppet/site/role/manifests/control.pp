@@ -1,0 +1,4 @@
+# @summary The host from which the others are run: Puppet Server and what belongs to it.
+class role::control {
+  include profile::base
+}

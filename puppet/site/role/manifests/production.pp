@@ -1,0 +1,4 @@
+# @summary The host that serves the users.
+class role::production {
+  include profile::base
+}

@@ -1,0 +1,4 @@
+# @summary The host that serves the users together with production, and alone when that is down.
+class role::standby {
+  include profile::base
+}
