@@ -32,20 +32,9 @@ class profile::firewall {
       ;
   }
 
-  file { '/etc/systemd/system/nftables.service.d':
-    ensure => directory,
-    owner  => 'root',
-    group  => 'root',
-    mode   => '0755',
-  }
-
   # An upgrade of the package restarts the unit, and stopping it would open every port.
-  file { '/etc/systemd/system/nftables.service.d/fleet.conf':
-    ensure  => file,
-    owner   => 'root',
-    group   => 'root',
-    mode    => '0644',
-    content => "# Managed by Puppet.\n[Service]\nExecStop=\n",
+  profile::systemd::dropin { 'nftables.service':
+    content => "[Service]\nExecStop=\n",
     before  => Service['nftables.service'],
   }
 

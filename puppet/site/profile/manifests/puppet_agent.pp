@@ -33,22 +33,19 @@ class profile::puppet_agent (
     }),
   }
 
-  file {
+  profile::systemd::unit {
     default:
-      ensure => file,
-      owner  => 'root',
-      group  => 'root',
-      mode   => '0644',
-      notify => Service['puppet-run.timer'],
+      before => Service['puppet-run.timer'],
       ;
-    '/etc/systemd/system/puppet-run.service':
-      source => 'puppet:///modules/profile/puppet-run.service',
+    'puppet-run.service':
+      content => file('profile/puppet-run.service'),
       ;
-    '/etc/systemd/system/puppet-run.timer':
+    'puppet-run.timer':
       content => epp('profile/puppet-run.timer.epp', {
           'minute'   => $minute,
           'interval' => $interval,
       }),
+      notify  => Service['puppet-run.timer'],
       ;
   }
 

@@ -19,34 +19,29 @@ class profile::time (
 
   file {
     default:
+      ensure  => file,
       owner   => 'root',
       group   => 'root',
+      mode    => '0644',
       require => Package['chrony'],
       notify  => Service['chrony.service'],
       ;
     '/etc/chrony/chrony.conf':
-      ensure  => file,
-      mode    => '0644',
       content => epp('profile/chrony.conf.epp', {
           'pools'      => $pools,
           'sets_clock' => $sets_clock,
       }),
       ;
     '/etc/default/chrony':
-      ensure  => file,
-      mode    => '0644',
       content => "# Managed by Puppet.\nDAEMON_OPTS=\"${options}\"\n",
       ;
-    '/etc/systemd/system/chrony.service.d':
-      ensure => directory,
-      mode   => '0755',
-      ;
-    # Debian's unit is skipped on a machine that may not set its clock.
-    '/etc/systemd/system/chrony.service.d/fleet.conf':
-      ensure  => stdlib::ensure(!$sets_clock, 'file'),
-      mode    => '0644',
-      content => "# Managed by Puppet.\n[Unit]\nConditionCapability=\n",
-      ;
+  }
+
+  # Debian's unit is skipped on a machine that may not set its clock.
+  profile::systemd::dropin { 'chrony.service':
+    ensure  => stdlib::ensure(!$sets_clock),
+    content => "[Unit]\nConditionCapability=\n",
+    notify  => Service['chrony.service'],
   }
 
   service { 'chrony.service':

@@ -46,20 +46,8 @@ class profile::upgrades (
   }
 
   $turns.each |$timer, $turn| {
-    file { "/etc/systemd/system/${timer}.timer.d":
-      ensure => directory,
-      owner  => 'root',
-      group  => 'root',
-      mode   => '0755',
-    }
-
-    file { "/etc/systemd/system/${timer}.timer.d/fleet.conf":
-      ensure  => file,
-      owner   => 'root',
-      group   => 'root',
-      mode    => '0644',
+    profile::systemd::dropin { "${timer}.timer":
       content => @("CONF"),
-        # Managed by Puppet.
         [Timer]
         OnCalendar=
         OnCalendar=*-*-* ${sprintf('%02d:%02d', $turn / 60, $turn % 60)}
