@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lab.errors import CheckFailedError, CouldNotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -169,6 +170,15 @@ class HistoryWriter:
         """Append a mark of this moment."""
         now = time.monotonic_ns()
         self.add(Mark(kind=kind, name=name, phase=phase, at_ns=now, detail=detail))
+
+    @contextmanager
+    def span(self, kind: str, name: str, *, detail: str = "") -> Iterator[None]:
+        """Mark where something begins and, however the block is left, where it ends."""
+        self.mark(kind, name, "start", detail=detail)
+        try:
+            yield
+        finally:
+            self.mark(kind, name, "end", detail=detail)
 
     def flush(self) -> None:
         """Hand buffered lines to the kernel."""

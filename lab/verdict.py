@@ -13,11 +13,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lab.history import History, Operation
 
 _NS = 1_000_000_000
+
+Finding = tuple["Outcome", str]
+"""What one look at the figures found, and why it is not ok."""
 
 
 class Outcome(IntEnum):
@@ -165,17 +168,8 @@ def judge(history: History, *, subject: str, kind: str, budget: Budget) -> Verdi
     total = _together(targets)
     findings = [
         *_of_counts(total, budget),
-        *(
-            finding
-            for name in sorted(by_target)
-            for finding in _of_gaps(name, by_target[name], budget)
-        ),
-        *(
-            (Outcome.UNKNOWN, f"{item.target}: nothing succeeded, of {item.total:,} tried")
-            for item in targets
-            if not item.succeeded
-        ),
-        *((Outcome.UNKNOWN, f"{name} was cut short") for name in sorted(history.cut_short(kind))),
+        *_of_gaps(by_target, budget),
+        *_of_probes(history, kind, targets),
     ]
     findings.sort(key=lambda finding: -finding[0])
     return Verdict(
@@ -219,8 +213,8 @@ def gaps(operations: Sequence[Operation]) -> Iterator[Gap]:
         yield Gap(start_ns=start, end_ns=end)
 
 
-def asked_in_vain(gap: Gap, operations: Iterable[Operation]) -> float:
-    """Return for how long somebody had been asking when the gap ended, in seconds.
+def waited(gap: Gap, operations: Iterable[Operation]) -> float:
+    """Return for how long somebody had been waiting when the gap ended, in seconds.
 
     It is about the gap's length when the service was away, and about nothing when it was the
     probe that slept.
@@ -228,8 +222,7 @@ def asked_in_vain(gap: Gap, operations: Iterable[Operation]) -> float:
     since = [
         max(item.start_ns, gap.start_ns)
         for item in operations
-        if item.start_ns < gap.end_ns and (item.end_ns == gap.end_ns or not item.ok)
-        if item.end_ns > gap.start_ns
+        if item.start_ns < gap.end_ns and item.end_ns > gap.start_ns
     ]
     return (gap.end_ns - min(since, default=gap.end_ns)) / _NS
 
@@ -247,7 +240,7 @@ def _together(targets: Sequence[Figures]) -> Figures:
     )
 
 
-def _of_counts(total: Figures, budget: Budget) -> Iterator[tuple[Outcome, str]]:
+def _of_counts(total: Figures, budget: Budget) -> Iterator[Finding]:
     """What the numbers alone say."""
     if total.failed > budget.failed:
         yield Outcome.FAIL, f"{total.failed:,} failed, {budget.failed:,} allowed"
@@ -260,18 +253,36 @@ def _of_counts(total: Figures, budget: Budget) -> Iterator[tuple[Outcome, str]]:
         yield Outcome.UNKNOWN, reason
 
 
-def _of_gaps(
-    name: str, operations: Sequence[Operation], budget: Budget
-) -> Iterator[tuple[Outcome, str]]:
-    """What the gaps say, the longest of each sort only."""
+def _of_gaps(by_target: Mapping[str, Sequence[Operation]], budget: Budget) -> Iterator[Finding]:
+    """What the gaps say: the longest that users saw, the longest of a probe asleep."""
     if budget.gap is None:
         return
-    over = [gap for gap in gaps(operations) if gap.seconds > budget.gap]
-    seen = [gap for gap in over if asked_in_vain(gap, operations) > budget.gap]
+    seen: dict[str, float] = {}
+    unseen: dict[str, float] = {}
+    for name, operations in by_target.items():
+        for gap in gaps(operations):
+            if gap.seconds > budget.gap:
+                found = seen if waited(gap, operations) > budget.gap else unseen
+                found[name] = max(found.get(name, 0.0), gap.seconds)
     for outcome, found, what in (
-        (Outcome.FAIL, seen, "users asked in vain"),
-        (Outcome.UNKNOWN, [gap for gap in over if gap not in seen], "hardly anybody asked in it"),
+        (Outcome.FAIL, seen, "nothing succeeded"),
+        (Outcome.UNKNOWN, unseen, "hardly anybody asked"),
     ):
         if found:
-            length = max(gap.seconds for gap in found)
-            yield outcome, f"{name}: a gap of {length:.2f} s, {budget.gap:g} s allowed; {what}"
+            name = max(found, key=lambda key: found[key])
+            others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            yield (
+                outcome,
+                f"{what} for {found[name]:.2f} s at {name}{others}, {budget.gap:g} s allowed",
+            )
+
+
+def _of_probes(history: History, kind: str, targets: Iterable[Figures]) -> Iterator[Finding]:
+    """What is to be said of the watching itself."""
+    blind = [item.target for item in targets if not item.succeeded]
+    for names, what in (
+        (blind, "nothing ever succeeded at"),
+        (sorted(history.cut_short(kind)), "the history was cut short at"),
+    ):
+        if names:
+            yield Outcome.UNKNOWN, f"{what} {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""Users of the fleet: they ask from outside, never stop, and write down what they got."""

@@ -1,0 +1,116 @@
+"""What the users ask: probes, their look-ups, and the plan that carries them to the outside.
+
+Shipped to the outside machine: standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, Self
+
+LOOKUP: Final = "lookup"
+"""The kind of every operation that a name server has to answer."""
+
+Transport = Literal["udp", "tcp"]
+Via = Literal["resolver", "walk"]
+"""Ask a resolver as a stub does, or walk from the root as a resolver does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """One question, and what a user may be told.
+
+    Attributes:
+        name: absolute or not, without search lists. A first label ``*`` is replaced by
+            another random one each time, so that no cache has the answer.
+        type: such as ``MX``.
+        expect: the sets of values allowed, as in a zone file with absolute names (the old
+            and the new one during a cutover); any answer at all when empty.
+        rcode: the status expected; with ``NXDOMAIN`` no value is.
+        secure: the resolver must say that it validated the answer (AD, RFC 4035 3.2.3).
+    """
+
+    name: str
+    type: str
+    expect: tuple[tuple[str, ...], ...] = ()
+    rcode: str = "NOERROR"
+    secure: bool = False
+
+    def __str__(self) -> str:
+        """Return it as dig(1) would be asked."""
+        return f"{self.name} {self.type}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One user who asks at a steady pace, however long answers take.
+
+    A question counts once: the probe behaves as a stub does with retries switched off. It
+    waits *timeout* for the answer, takes a truncated one over TCP, and believes only what
+    comes from where it asked. With more *attempts* it asks again after each time-out, and
+    over UDP a server that says SERVFAIL or REFUSED counts as answered.
+
+    Attributes:
+        name: the target of its operations.
+        via: through a resolver, or walking from the root itself.
+        transport: what it asks over first.
+        servers: resolvers, or the root's name servers (RFC 9609 hints). When walking, their
+            family is the only one it uses.
+        lookups: asked in turn.
+        cadence: seconds from one question to the next.
+        timeout: seconds that one attempt may take.
+        attempts: how often it asks before it gives up; when walking, each name server of a
+            zone is another one.
+        port: where all servers listen.
+    """
+
+    name: str
+    via: Via
+    transport: Transport
+    servers: tuple[str, ...]
+    lookups: tuple[Lookup, ...]
+    cadence: float = 0.1
+    timeout: float = 3.0
+    attempts: int = 1
+    port: int = 53
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All users of one run.
+
+    Attributes:
+        probes: with names of their own.
+    """
+
+    probes: tuple[Probe, ...]
+
+    @property
+    def rate(self) -> float:
+        """Look-ups a second altogether."""
+        return sum(1 / probe.cadence for probe in self.probes)
+
+    def to_json(self) -> str:
+        """Return it as the text that :meth:`from_json` reads."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a plan.
+
+        Raises:
+            ValueError: it is not JSON.
+            TypeError: a field is unknown or missing.
+            KeyError: a part is missing.
+        """
+        return cls(probes=tuple(_probe(**entry) for entry in json.loads(text)["probes"]))
+
+
+def _probe(*, servers: list[str], lookups: list[dict[str, Any]], **rest: Any) -> Probe:  # noqa: ANN401
+    questions = tuple(_lookup(**entry) for entry in lookups)
+    return Probe(servers=tuple(servers), lookups=questions, **rest)
+
+
+def _lookup(*, expect: list[list[str]], **rest: Any) -> Lookup:  # noqa: ANN401 - JSON's
+    return Lookup(expect=tuple(tuple(values) for values in expect), **rest)
