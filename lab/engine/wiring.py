@@ -88,6 +88,21 @@ def lay(
     return "\n".join(lines) + "\n"
 
 
+def shape(scripts: Mapping[str, str], *, router_pid: str) -> str:
+    """Return the shell script that gives the router's ends their delays.
+
+    Args:
+        scripts: machine -> ``tc -batch`` script for the router's end of its cable; may be empty.
+        router_pid: process whose network is the router's.
+    """
+    lines: list[str] = []
+    for script in scripts.values():
+        if script:
+            enter = f"nsenter -t {shlex.quote(router_pid)} -n tc -batch - <<'END'"
+            lines += [enter, script.rstrip(), "END"]
+    return "\n".join(lines) + "\n"
+
+
 def _machine_end(cable: Cable, gateway: IPv4Address) -> list[str]:
     targets = cable.only or ("0.0.0.0/0", "::/0")
     return [

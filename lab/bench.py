@@ -1,0 +1,196 @@
+"""How fast the lab is, in a lab of its own, beside what a bare loop of the Docker SDK needs.
+
+Every figure is one measured run on this machine, in seconds unless its unit says otherwise,
+with the goal it is held against. Nothing here asserts: a benchmark tells, a scenario judges.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from lab.console import TerminalReporter
+from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
+from lab.engine.images import BASE
+from lab.fleet import Fleet
+from lab.lab import BOOTED, Lab
+from lab.milestones import BARE, Milestones
+from lab.rehearsal import chain, operator_of, perform, reach
+from lab.steps import STEPS, step_class
+
+NAME = "bench"
+SDK_HOSTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measurement.
+
+    Attributes:
+        what: what was measured.
+        value: the result.
+        goal: what it should reach at most; None where there is no goal.
+        unit: of both.
+    """
+
+    what: str
+    value: float
+    goal: float | None = None
+    unit: str = "s"
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the goal was reached; None without one."""
+        return None if self.goal is None else self.value <= self.goal
+
+    def as_json(self) -> Mapping[str, object]:
+        """Return plain data."""
+        return {**asdict(self), "reached": self.reached}
+
+
+class Stopwatch:
+    """Collects figures.
+
+    Args:
+        lab: the lab that is measured.
+    """
+
+    def __init__(self, *, lab: Lab) -> None:
+        self.lab = lab
+        self.figures: list[Figure] = []
+
+    @contextmanager
+    def timed(self, what: str, *, goal: float | None = None) -> Iterator[None]:
+        """Measure the block."""
+        start = time.monotonic()
+        yield
+        self.figures.append(Figure(what=what, value=time.monotonic() - start, goal=goal))
+
+    def add(self, figure: Figure) -> None:
+        """Add a figure measured otherwise."""
+        self.figures.append(figure)
+
+
+def measure(*, cold: bool) -> Sequence[Figure]:
+    """Measure everything; minutes of work.
+
+    Args:
+        cold: throw the lab's images away first, to measure the first start on a new machine.
+    """
+    lab = Lab(name=NAME, fleet=Fleet.load(), report=TerminalReporter())
+    watch = Stopwatch(lab=lab)
+    with lab.store.locked("bench"):
+        try:
+            _lifecycle(watch, cold=cold)
+            _steps(watch)
+            _puppet(watch)
+            _restores(watch)
+        finally:
+            with watch.timed("lab-down", goal=2):
+                lab.down()
+    return watch.figures
+
+
+def _lifecycle(watch: Stopwatch, *, cold: bool) -> None:
+    lab = watch.lab
+    lab.down()
+    if cold:
+        lab.discard_images()
+        with watch.timed("lab-up cold, no image", goal=180):
+            lab.up()
+        lab.down()
+    lab.up()
+    lab.down()
+    with watch.timed("lab-up warm, bare", goal=6):
+        lab.up()
+    with _sdk_hosts() as seconds:
+        watch.add(Figure(what=f"  bare Docker SDK, {SDK_HOSTS} hosts to running", value=seconds()))
+
+
+def _steps(watch: Stopwatch) -> None:
+    lab = watch.lab
+    milestones = Milestones(lab=lab)
+    milestones.discard([one for one in map(milestones.find, chain(STEPS[-1].name)) if one])
+    milestones.take(BARE)
+    goals = {"control": 240.0}
+    for step in STEPS:
+        with watch.timed(f"step {step.name}, from the milestone before", goal=goals.get(step.name)):
+            perform(step_class(step.name)(operator=operator_of(lab)))
+        milestones.take(step.name)
+
+
+def _restores(watch: Stopwatch) -> None:
+    for name in chain(STEPS[-1].name):
+        with watch.timed(f"restore milestone {name}", goal=6):
+            reach(watch.lab, name)
+
+
+def _puppet(watch: Stopwatch) -> None:
+    lab = watch.lab
+    reach(lab, STEPS[-1].name)
+    control = lab.fleet.control.name
+    puppet = operator_of(lab).puppet
+    with watch.timed("Puppet Server restart to answering"):
+        lab.ssh.run(control, ["systemctl", "restart", "puppetserver.service"], timeout=300)
+    said = lab.ssh.run(
+        control, ["systemctl", "show", "-P", "CPUUsageNSec", "puppetserver.service"]
+    ).stdout
+    watch.add(Figure(what="Puppet Server start", value=int(said) / 1e9, goal=25, unit="CPU s"))
+    host = next(name for name, one in lab.fleet.hosts.items() if one.role == "production")
+    puppet.agent(host)
+    with watch.timed("agent run that changes nothing", goal=8):
+        puppet.agent(host)
+    watch.add(
+        Figure(what="memory of Tromsø (PSS)", value=pss_mb(lab, control), goal=1229, unit="MB")
+    )
+
+
+def pss_mb(lab: Lab, host: str) -> float:
+    """Return the memory of all processes of a host in MB, shared pages counted once (PSS)."""
+    said = lab.ssh.run(host, "cat /proc/[0-9]*/smaps_rollup 2>/dev/null || true").stdout
+    return sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:")) / 1000
+
+
+@contextmanager
+def _sdk_hosts() -> Iterator[Callable[[], float]]:
+    """Start bare hosts as one would by hand with the SDK, and say how long that took."""
+    client = connect()
+    start = time.monotonic()
+    made = [
+        client.containers.run(
+            BASE.tag,
+            detach=True,
+            network_mode="none",
+            cap_add=CAPABILITIES,
+            devices=[TUN],
+            security_opt=["apparmor=unconfined", "label=disable"],
+            labels={LAB_LABEL: NAME},
+        )
+        for _ in range(SDK_HOSTS)
+    ]
+    for one in made:
+        one.exec_run(["sh", "-c", BOOTED])
+    taken = time.monotonic() - start
+    try:
+        yield lambda: taken
+    finally:
+        for one in made:
+            one.remove(force=True)
+
+
+def render(figures: Sequence[Figure]) -> Table:
+    """Return the figures as a table."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("what")
+    for heading in ("measured", "goal"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    verdicts = {True: "[green]reached[/]", False: "[red]missed[/]", None: ""}
+    for one in figures:
+        goal = "" if one.goal is None else f"≤ {one.goal:g} {one.unit}"
+        table.add_row(one.what, f"{one.value:.1f} {one.unit}", goal, verdicts[one.reached])
+    return table

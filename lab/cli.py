@@ -1,0 +1,74 @@
+"""What every command of ``tasks.py`` has in common: options, errors, exit codes.
+
+``@command`` makes an invoke task out of a function: it adds ``--debug``, turns an error of this
+project into one line on standard error, and ends with an exit code that means something.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from invoke import Context, Task, task
+
+from lab.console import TerminalReporter, console
+from lab.errors import Exit, GeneralproveError
+from lab.fleet import Fleet
+from lab.lab import Lab
+
+DEBUG = "show the whole traceback of an error"
+
+
+def command(
+    *,
+    help: dict[str, str] | None = None,
+    **options: Any,  # noqa: ANN401 - invoke's own
+) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
+    """Return a decorator that makes a function a command.
+
+    Args:
+        help: option -> what it does.
+        options: anything else that ``invoke.task`` takes.
+    """
+
+    def decorate(body: Callable[..., None]) -> Task[Callable[..., None]]:
+        @functools.wraps(body)
+        def run(context: Context, *args: object, debug: bool = False, **kwargs: object) -> None:
+            try:
+                body(context, *args, **kwargs)
+            except GeneralproveError as error:
+                if debug:
+                    traceback.print_exc()
+                console(stderr=True).print(f"[red]✗[/] {error}", markup=True)
+                sys.exit(error.exit_code)
+            except KeyboardInterrupt:
+                if debug:
+                    traceback.print_exc()
+                console(stderr=True).print("interrupted; the same command goes on from here")
+                sys.exit(Exit.INTERRUPTED)
+
+        signature = inspect.signature(body)
+        extra = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False)
+        shown = signature.replace(parameters=[*signature.parameters.values(), extra])
+        run.__signature__ = shown  # type: ignore[attr-defined] # what invoke reads options from
+        made: Task[Callable[..., None]] = task(help={**(help or {}), "debug": DEBUG}, **options)(
+            run
+        )
+        return made
+
+    return decorate
+
+
+def the_lab(name: str) -> Lab:
+    """Return the lab called *name*, of the fleet in ``fleet.yaml``, reporting to the terminal."""
+    return Lab(name=name, fleet=Fleet.load(), report=TerminalReporter())
+
+
+def print_json(data: object) -> None:
+    """Print *data* for a program."""
+    print(json.dumps(data, indent=2, default=str))

@@ -1,0 +1,199 @@
+"""What can go wrong, each as a ``with`` block that heals itself on exit.
+
+Cuts and losses live in the router, one nftables table each, so that the hosts' own firewalls
+neither see nor undo them; power and frost belong to the engine. Rules name interfaces rather
+than devices, so a cut stays in force while the machine behind it restarts.
+
+What a fault does *not* do: a killed machine keeps what its kernel had cached, so writes that
+were never synced survive here and may not on a real disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from lab.engine.base import Engine, State
+from lab.errors import CouldNotError
+from lab.fleet import Fleet
+from lab.lab import Lab
+from lab.world.latency import router_end
+from lab.world.machines import ROUTER
+
+Direction = Literal["from", "to"]
+Mark = Callable[[str, str], None]
+PREFIX = "fault_"
+
+
+class FaultError(CouldNotError):
+    """A fault could not be injected or healed."""
+
+
+def dropping(name: str, matches: Sequence[str]) -> str:
+    """Return an nftables file with one table that silently drops what matches.
+
+    Args:
+        name: of the fault; the table is called after it.
+        matches: nftables expressions, each a rule of its own.
+    """
+    rules = "\n".join(f"        {match} drop" for match in matches)
+    return (
+        f"table inet {table(name)} {{\n"
+        f"    chain forward {{\n"
+        f"        type filter hook forward priority -10; policy accept;\n"
+        f"{rules}\n"
+        f"    }}\n"
+        f"}}\n"
+    )
+
+
+def table(name: str) -> str:
+    """Return the name of a fault's table."""
+    return PREFIX + re.sub(r"[^a-z0-9]+", "_", name.lower())
+
+
+def cut_matches(
+    machine: str, *, directions: Sequence[Direction] = ("from", "to"), percent: int = 100
+) -> list[str]:
+    """Return expressions for what a machine sends (``from``) and is sent (``to``)."""
+    chance = "" if percent == 100 else f"numgen random mod 100 < {percent} "  # noqa: PLR2004
+    keyword = {"from": "iifname", "to": "oifname"}
+    return [f'{keyword[way]} "{router_end(machine)}" {chance}'.rstrip() for way in directions]
+
+
+def between_matches(fleet: Fleet, lab: Lab, one: str, other: str) -> list[str]:
+    """Return expressions for all traffic between two hosts, in both families."""
+    a, b = (lab.site.address(fleet.host(name)) for name in (one, other))
+    return [
+        f"ip saddr {a.v4} ip daddr {b.v4}",
+        f"ip saddr {b.v4} ip daddr {a.v4}",
+        f"ip6 saddr {a.v6} ip6 daddr {b.v6}",
+        f"ip6 saddr {b.v6} ip6 daddr {a.v6}",
+    ]
+
+
+class Faults:
+    """Injects faults into one lab.
+
+    Args:
+        lab: the lab.
+        mark: called with ``begin`` or ``end`` and the fault's name, to be written into the same
+            history as what the users saw.
+    """
+
+    def __init__(self, *, lab: Lab, mark: Mark | None = None) -> None:
+        self._lab = lab
+        self._engine: Engine = lab.engine
+        self._mark = mark or (lambda _phase, _name: None)
+
+    @contextmanager
+    def silent_cut(self, machine: str) -> Iterator[None]:
+        """Nothing reaches the machine and nothing leaves it; connections hang."""
+        with self._rules(f"cut {machine}", cut_matches(machine)):
+            yield
+
+    @contextmanager
+    def one_way_cut(self, machine: str, direction: Direction) -> Iterator[None]:
+        """Only what the machine sends (``from``) or is sent (``to``) is lost."""
+        matches = cut_matches(machine, directions=[direction])
+        with self._rules(f"cut {direction} {machine}", matches):
+            yield
+
+    @contextmanager
+    def loss(self, machine: str, *, percent: int) -> Iterator[None]:
+        """Lose *percent* of the packets, either way."""
+        matches = cut_matches(machine, percent=percent)
+        with self._rules(f"loss {percent} {machine}", matches):
+            yield
+
+    @contextmanager
+    def partition(self, one: str, other: str) -> Iterator[None]:
+        """Cut two hosts off from each other; the world reaches both."""
+        matches = between_matches(self._lab.fleet, self._lab, one, other)
+        with self._rules(f"partition {one} {other}", matches):
+            yield
+
+    @contextmanager
+    def provider_outage(self, provider: str) -> Iterator[None]:
+        """Cut off every host of a provider."""
+        hosts = [h.name for h in self._lab.fleet.hosts.values() if h.provider == provider]
+        if not hosts:
+            raise FaultError(f"no host hangs on the provider {provider!r}", where="fleet.yaml")
+        matches = [match for host in hosts for match in cut_matches(host)]
+        with self._rules(f"outage {provider}", matches):
+            yield
+
+    @contextmanager
+    def power_loss(self, machine: str) -> Iterator[None]:
+        """Take a machine's power away; give it back, with its cable, at the end."""
+        with self._marked(f"power loss {machine}"):
+            self._engine.kill([machine])
+            try:
+                yield
+            finally:
+                self._lab.power_on([machine])
+
+    @contextmanager
+    def frozen(self, machine: str) -> Iterator[None]:
+        """Stop every process of a machine; its kernel still accepts connections."""
+        with self._marked(f"freeze {machine}"):
+            self._engine.freeze([machine])
+            try:
+                yield
+            finally:
+                self._engine.thaw([machine])
+
+    @contextmanager
+    def unit_down(self, machine: str, unit: str) -> Iterator[None]:
+        """Kill a unit and keep systemd from restarting it; start it at the end."""
+        with self._marked(f"{unit} killed on {machine}"):
+            # A condition that never holds keeps it down, as a daemon that cannot start would be.
+            drop_in = f"/run/systemd/system/{unit}.d/fault.conf"
+            self._sh(
+                machine,
+                f"mkdir -p $(dirname {drop_in})",
+                f"printf '[Unit]\\nConditionPathExists=/fault-in-force\\n' >{drop_in}",
+                f"systemctl daemon-reload; systemctl kill -s KILL {unit}; systemctl stop {unit}",
+            )
+            try:
+                yield
+            finally:
+                self._sh(
+                    machine,
+                    f"rm {drop_in}; systemctl daemon-reload",
+                    f"systemctl reset-failed {unit} || true; systemctl start {unit}",
+                )
+
+    def in_force(self) -> list[str]:
+        """Return the faults in force now, for ``lab-status``."""
+        states = self._engine.states()
+        found = [f"{name} is {state}" for name, state in states.items() if state is State.FROZEN]
+        if states.get(ROUTER) is State.RUNNING:
+            tables = self._engine.run(ROUTER, ["nft", "list", "tables"]).output
+            found += [
+                name.replace("_", " ") for name in re.findall(rf"table inet {PREFIX}(\S+)", tables)
+            ]
+        return found
+
+    @contextmanager
+    def _rules(self, name: str, matches: Sequence[str]) -> Iterator[None]:
+        text = dropping(name, matches)
+        with self._marked(name):
+            self._sh(ROUTER, f"nft -f - <<'END'\n{text}END")
+            try:
+                yield
+            finally:
+                self._engine.run(ROUTER, ["nft", "delete", "table", "inet", table(name)])
+
+    def _sh(self, machine: str, *lines: str) -> None:
+        self._engine.run(machine, ["sh", "-ec", "\n".join(lines)])
+
+    @contextmanager
+    def _marked(self, name: str) -> Iterator[None]:
+        self._mark("begin", name)
+        try:
+            yield
+        finally:
+            self._mark("end", name)

@@ -1,0 +1,249 @@
+"""A lab: three servers and a small internet that come up, go down and come back.
+
+It is what scenarios hold in their hand, and all that the command line calls. Every method may
+be interrupted and called again: it looks at what is there and does what is missing.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from lab import preflight
+from lab.access import HOST_KEY, VANTAGE, Access
+from lab.addresses import block_networks
+from lab.console import Reporter
+from lab.engine import wiring
+from lab.engine.base import Engine, EngineError, State
+from lab.engine.docker import DockerEngine, connect, told_as
+from lab.engine.images import REPOSITORY, Images
+from lab.errors import CouldNotError
+from lab.fleet import Fleet, Site
+from lab.machines import RECIPES, WORLD, Blueprint, blueprint
+from lab.operator.ssh import Ssh
+from lab.store import Store, root
+from lab.world import latency
+from lab.world.machines import ROUTER, world
+from lab.world.names import NUMBERS
+from lab.world.secrets import WorldSecrets
+
+BOOT_SECONDS = 60.0
+# systemctl can wait for the end of a boot, but not yet for its beginning.
+BOOTED = (
+    "until [ -S /run/systemd/private ]; do sleep 0.05; done; systemctl is-system-running --wait"
+)
+BUILD_SECONDS = 900.0
+
+
+class LabError(CouldNotError):
+    """The lab could not be brought into the state asked for."""
+
+
+class Lab:
+    """One lab by name.
+
+    Args:
+        name: several labs stand side by side under different names.
+        fleet: the fleet that it reproduces.
+        report: where progress goes.
+    """
+
+    def __init__(self, *, name: str = "default", fleet: Fleet, report: Reporter) -> None:
+        self.name = name
+        self.fleet = fleet
+        self.report = report
+        self.store = Store(lab=name)
+        self.access = Access(store=self.store)
+        self._client = connect(timeout=BUILD_SECONDS)
+        self.engine: Engine = DockerEngine(lab=name, tools=WORLD.tag, client=self._client)
+
+    @property
+    def site(self) -> Site:
+        """The lab's site, with the addresses of its block."""
+        return self.fleet.site("lab", block=self.store.block())
+
+    @property
+    def ssh(self) -> Ssh:
+        """The operator's way in."""
+        return self.access.ssh()
+
+    def blueprint(self) -> Blueprint:
+        """Return what this lab consists of."""
+        return blueprint(
+            fleet=self.fleet,
+            site=self.site,
+            world=world(
+                self.fleet,
+                self.site,
+                secrets=WorldSecrets.at(self.store.secrets, self.fleet),
+                netem=bool(self.store.read().get("netem")),
+            ),
+            public_key=self.access.public_key(),
+        )
+
+    def up(self, *, images: Mapping[str, str] | None = None) -> None:
+        """Make what is missing, start what stands still, lay the cables, wait until all serve.
+
+        Args:
+            images: machine -> saved image to make it from instead of its own.
+
+        Raises:
+            LabError: a machine did not come up; the message has its last words.
+        """
+        self._preflight()
+        Images(client=self._client, report=self.report).ensure(RECIPES)
+        self._probe_netem()
+        plan = self.blueprint()
+        states = self.engine.states()
+        missing = [
+            replace(spec, image=images[spec.name], files={})
+            if images and spec.name in images
+            else spec
+            for spec in plan.specs
+            if spec.name not in states
+        ]
+        resting = [name for name in plan.names if states.get(name) is not State.RUNNING]
+        frozen = [name for name in resting if states.get(name) is State.FROZEN]
+        with self.report.task(f"Start {len(resting)} of {len(plan.names)} machines"):
+            self.engine.create(missing)
+            self.engine.thaw(frozen)
+            self.engine.start([name for name in resting if name not in frozen])
+            self.wire(plan)
+            self._wait_for_boot(plan, plan.names)
+            self._admit(plan)
+        self.store.update(up=True)
+
+    def _preflight(self) -> None:
+        """Refuse a machine that is not fit, before anything is made."""
+        with told_as("ask the engine where it keeps its images"):
+            data_root = self._client.info()["DockerRootDir"]
+        preflight.check(
+            preflight.look(data_root=data_root),
+            machines=len(self.fleet.hosts) + len(NUMBERS),
+            net=block_networks(self.site.block)[0],
+        )
+
+    def _probe_netem(self) -> None:
+        """Find out once whether the kernel delays packets, or the router has to."""
+        if "netem" in self.store.read():
+            return
+        try:
+            self.engine.script(shlex.join(latency.NETEM_PROBE))
+        except EngineError:
+            self.store.update(netem=False)
+        else:
+            self.store.update(netem=True)
+
+    def wire(self, plan: Blueprint | None = None) -> None:
+        """Lay every cable that is not there; a cable is gone when either of its ends was."""
+        plan = plan or self.blueprint()
+        running = {name for name, state in self.engine.states().items() if state is State.RUNNING}
+        if ROUTER not in running:
+            raise LabError("the router does not run", where=f"lab {self.name}")
+        there = self.engine.run(ROUTER, ["ls", "/sys/class/net"]).output.split()
+        cables = [
+            cable
+            for cable in plan.cables
+            if cable.machine in running and cable.router_end not in there
+        ]
+        if not cables:
+            return
+        pids = self.engine.netns([ROUTER, *(cable.machine for cable in cables)])
+        script = wiring.lay(
+            cables,
+            router=ROUTER,
+            router_v4=plan.router.v4,
+            router_v6=plan.router.v6,
+            pids=pids,
+        )
+        if self.store.read().get("netem"):
+            distances = latency.distances(self.fleet, self.site)
+            script += wiring.shape(
+                {cable.machine: latency.netem(distances, cable.machine) for cable in cables},
+                router_pid=pids[ROUTER],
+            )
+        self.engine.script(script)
+
+    def _wait_for_boot(self, plan: Blueprint, names: Sequence[str]) -> None:
+        """Wait until systemd has started everything, and fail at once on a failed unit."""
+
+        def wait(name: str) -> None:
+            said = self.engine.run(
+                name, ["sh", "-c", BOOTED], timeout=BOOT_SECONDS, check=False
+            ).output.strip()
+            if said != "running":
+                failed = self.engine.run(
+                    name, ["systemctl", "--failed", "--no-legend", "--plain"], check=False
+                ).output.strip()
+                raise LabError(
+                    f"did not boot cleanly ({said or 'no answer'}): {failed}",
+                    where=name,
+                    remedy=f"`./invoke lab-logs {name} --lab {self.name}`",
+                )
+            if machine := plan.world.get(name):
+                self.engine.run(name, machine.ready, timeout=BOOT_SECONDS)
+
+        side_by_side(wait, names)
+
+    def _admit(self, plan: Blueprint) -> None:
+        """Let the operator in: configuration, and the host keys as the engine reads them."""
+        inside = [name for name in (VANTAGE, *plan.hosts) if name in self.engine.states()]
+        keys: dict[str, str] = {}
+
+        def read(name: str) -> None:
+            keys[name] = self.engine.run(name, ["cat", HOST_KEY]).output
+
+        side_by_side(read, inside)
+        self.access.write_config(
+            jump=self.engine.jump(VANTAGE),
+            machines={name: str(self.site.address(name).v4) for name in plan.hosts},
+        )
+        self.access.write_known_hosts(keys)
+
+    def down(self) -> None:
+        """Remove everything that belongs to this lab; milestones and images stay.
+
+        What lives in a machine's network (cables, rules) goes with the machine.
+        """
+        if self.store.sockets.exists() and self.access.config.exists():
+            self.ssh.close()
+        self.engine.sweep()
+        self.store.clear()
+
+    def discard_images(self) -> None:
+        """Forget the images and milestones of every lab; what is in use stays."""
+        tags = self.engine.images(f"{REPOSITORY}/")
+        self.engine.discard(tags)
+        shutil.rmtree(root() / "milestones", ignore_errors=True)
+
+    def power_on(self, names: Sequence[str]) -> None:
+        """Start machines that stand still and connect them again."""
+        plan = self.blueprint()
+        self.engine.start(names)
+        self.wire(plan)
+        self._wait_for_boot(plan, names)
+        for name in names:
+            self.ssh.forget(name)
+
+    def logs(self, name: str, *, lines: int = 200) -> str:
+        """Return a machine's journal, or its console where the journal cannot be had."""
+        said = self.engine.run(
+            name, ["journalctl", "--no-pager", "-n", str(lines)], timeout=20, check=False
+        )
+        return said.output if said.ok else self.engine.console(name, lines=lines)
+
+
+def side_by_side(action: Callable[[str], None], names: Sequence[str]) -> None:
+    """Run *action* for all *names* at once; the first error counts.
+
+    Raises:
+        EngineError: whatever an action raised.
+    """
+    if not names:
+        return
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        for done in [pool.submit(action, name) for name in names]:
+            done.result()

@@ -1,0 +1,216 @@
+"""Milestones: the whole lab as it stood after a step, saved and brought back in seconds.
+
+A milestone's key is a hash over all that made it, so that a changed Puppet tree, fleet or step
+never silently gets an old one. It holds the disks of the machines that remember something, and
+the lab's keys, without which nobody gets into those disks. It does not hold cables, faults or
+anything in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from lab.engine.images import REPOSITORY
+from lab.errors import CheckFailedError
+from lab.fleet_types import StepName
+from lab.lab import Lab
+from lab.machines import RECIPES
+from lab.store import root
+
+PROJECT = Path(__file__).resolve().parent.parent
+# What a lab's state depends on besides its images. Probes, reports and tests do not matter.
+MADE_OF = ("fleet.yaml", "lab/world", "lab/machines.py")
+MADE_BY_STEPS = ("puppet", "lab/operator", "lab/steps/base.py")
+IGNORED = {"__pycache__", "spec", ".gitignore"}
+KEEPSAKES = ("secrets", "ssh")
+BARE = "bare"
+STEPS: tuple[str, ...] = get_args(StepName)
+
+
+class MilestoneCheckError(CheckFailedError):
+    """There is no such milestone for what is here now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Milestone:
+    """One saved state of a lab.
+
+    Attributes:
+        step: the last step made, or ``bare``.
+        key: hash of what made it.
+        taken: seconds since the epoch.
+        machines: names of the machines whose disks it holds.
+        block: the address block that it was taken in.
+    """
+
+    step: str
+    key: str
+    taken: float
+    machines: tuple[str, ...]
+    block: int
+
+    def image(self, machine: str) -> str:
+        """Return the name of one machine's saved disk."""
+        return f"{REPOSITORY}/milestone-{self.key}:{machine}"
+
+
+def fingerprint(*, step: str, block: int, project: Path = PROJECT) -> str:
+    """Return the key of a milestone made from what is here now: 16 hexadecimal digits.
+
+    Args:
+        step: the step after which it is taken.
+        block: the lab's address block, which is in every configuration file of the disks.
+        project: the checkout.
+    """
+    digest = hashlib.sha256(f"{step}\0{block}\0".encode())
+    for recipe in RECIPES:
+        digest.update(recipe.tag.encode() + b"\0")
+    parts = [project / part for part in MADE_OF]
+    if step != BARE:
+        parts += [project / part for part in MADE_BY_STEPS]
+        for name in STEPS[: STEPS.index(step) + 1]:
+            parts += sorted((project / "lab" / "steps").glob(f"{name}*.py"))
+    for top in parts:
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and not IGNORED.intersection(path.relative_to(project).parts):
+                digest.update(str(path.relative_to(project)).encode() + b"\0")
+                digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+class Milestones:
+    """Takes and restores milestones of one lab.
+
+    Args:
+        lab: the lab.
+    """
+
+    def __init__(self, *, lab: Lab) -> None:
+        self._lab = lab
+        self._directory = root() / "milestones"
+
+    def find(self, step: str) -> Milestone | None:
+        """Return the milestone of *step* that fits what is here now, if there is one."""
+        key = fingerprint(step=step, block=self._lab.store.block())
+        found = self._read(self._directory / key / "manifest.json")
+        if found is None:
+            return None
+        saved = set(self._lab.engine.images(f"{REPOSITORY}/milestone-{key}"))
+        return found if saved.issuperset(found.image(name) for name in found.machines) else None
+
+    def all(self) -> list[Milestone]:
+        """Return every milestone on this machine, newest first."""
+        found = [self._read(path) for path in self._directory.glob("*/manifest.json")]
+        return sorted((one for one in found if one), key=lambda one: -one.taken)
+
+    def fitting(self) -> list[str]:
+        """Return the steps that have a milestone which fits what is here now, in order."""
+        return [step for step in (BARE, *STEPS) if self.find(step)]
+
+    def take(self, step: str) -> Milestone:
+        """Save the lab as it stands after *step*; it is back in service when this returns.
+
+        The machines are shut down properly, saved, and made anew from what was saved, so that
+        the next milestone holds only what changed since.
+        """
+        lab = self._lab
+        milestone = Milestone(
+            step=step,
+            key=fingerprint(step=step, block=lab.store.block()),
+            taken=time.time(),
+            machines=lab.blueprint().remembering,
+            block=lab.store.block(),
+        )
+        with lab.report.task(f"Take the milestone {step}"):
+            lab.engine.stop(milestone.machines)
+            for name in milestone.machines:
+                lab.engine.snapshot(name, milestone.image(name))
+            self._keep(milestone)
+            self._put_back(milestone)
+        return milestone
+
+    def restore(self, step: str) -> Milestone:
+        """Bring the lab to the milestone of *step*.
+
+        Raises:
+            MilestoneCheckError: there is none for what is here now.
+        """
+        milestone = self.find(step)
+        if milestone is None:
+            raise MilestoneCheckError(
+                f"no milestone {step!r} fits what is here now",
+                where=f"lab {self._lab.name}",
+                remedy=f"`./invoke lab-up --until {step}` makes one",
+            )
+        with self._lab.report.task(f"Restore the milestone {step}"):
+            for name in KEEPSAKES:
+                target = self._lab.store.directory / name
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(self._directory / milestone.key / name, target)
+            self._put_back(milestone)
+        return milestone
+
+    def discard(self, milestones: Sequence[Milestone]) -> None:
+        """Forget milestones and free their space."""
+        for one in milestones:
+            self._lab.engine.discard([one.image(name) for name in one.machines])
+            shutil.rmtree(self._directory / one.key, ignore_errors=True)
+
+    def discard_stale(self) -> None:
+        """Forget milestones of this lab's block that fit nothing any more."""
+        block = self._lab.store.block()
+        self.discard(
+            [
+                one
+                for one in self.all()
+                if one.block == block and one.key != fingerprint(step=one.step, block=block)
+            ]
+        )
+
+    def _put_back(self, milestone: Milestone) -> None:
+        lab = self._lab
+        if lab.store.sockets.exists() and lab.access.config.exists():
+            lab.ssh.close()
+        present = lab.engine.states()
+        lab.engine.remove([name for name in milestone.machines if name in present])
+        lab.up(images={name: milestone.image(name) for name in milestone.machines})
+        lab.store.update(milestone=milestone.step)
+
+    def _keep(self, milestone: Milestone) -> None:
+        directory = self._directory / milestone.key
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700, parents=True)
+        for name in KEEPSAKES:
+            source = self._lab.store.directory / name
+            if source.exists():
+                shutil.copytree(source, directory / name)
+            else:
+                (directory / name).mkdir()
+        # Written last: a milestone without it was cut short and does not count.
+        (directory / "manifest.json").write_text(
+            json.dumps(
+                {
+                    "step": milestone.step,
+                    "key": milestone.key,
+                    "taken": milestone.taken,
+                    "machines": list(milestone.machines),
+                    "block": milestone.block,
+                },
+                indent=2,
+            )
+        )
+
+    @staticmethod
+    def _read(path: Path) -> Milestone | None:
+        try:
+            notes = json.loads(path.read_text())
+            return Milestone(**{**notes, "machines": tuple(notes["machines"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None

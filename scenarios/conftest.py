@@ -1,0 +1,45 @@
+"""What every scenario holds in its hand: a lab at a milestone, users, faults, a record.
+
+The scenarios have a lab of their own (``--lab``, default ``scenarios``), so that they never
+touch the one a person works in. It is taken down at the end; its milestones stay, so the next
+run starts where this one was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.console import TerminalReporter
+from lab.fleet import Fleet
+from lab.lab import Lab
+from lab.rehearsal import reach
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the scenarios' own options."""
+    group = parser.getgroup("lab")
+    group.addoption("--lab", default="scenarios", help="name of the lab (default: %(default)s)")
+    group.addoption("--keep", action="store_true", help="leave the lab up at the end")
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+    """Return the scenarios' lab, locked for as long as they run."""
+    it = Lab(name=pytestconfig.getoption("lab"), fleet=Fleet.load(), report=TerminalReporter())
+    with it.store.locked("pytest scenarios"):
+        yield it
+        if not pytestconfig.getoption("keep"):
+            it.down()
+
+
+@pytest.fixture
+def lab_at(lab: Lab) -> Callable[[str], Lab]:
+    """Return a function that brings the lab to a milestone, as if nothing else had happened."""
+
+    def go(step: str) -> Lab:
+        reach(lab, step)
+        return lab
+
+    return go

@@ -1,0 +1,201 @@
+"""The commands: ``./invoke --list`` names them, ``./invoke --help COMMAND`` explains one.
+
+Thin on purpose: each parses, calls one function of the package and prints what it returns.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from invoke import Context
+
+from lab import bench as benchmark
+from lab import checks, rehearsal
+from lab.cli import command, print_json, the_lab, the_operator
+from lab.console import console
+from lab.fleet import Fleet
+from lab.milestones import Milestones
+from lab.status import render, status
+from lab.steps import step_class
+
+LAB = {"lab": "name of the lab; several stand side by side"}
+UNTIL = {"until": "the last step to make: bare, control or dns"}
+
+
+@command(help={**LAB, **UNTIL})
+def lab_up(_: Context, lab: str = "default", until: str = "") -> None:
+    """Bring a lab up: three servers and a small internet round them.
+
+    Safe to run again: it looks at what is there and does what is missing.
+
+    Examples:
+      ./invoke lab-up
+      ./invoke lab-up --until control
+      ./invoke lab-up --lab second
+    """
+    it = the_lab(lab)
+    with it.store.locked("lab-up"):
+        if until:
+            rehearsal.reach(it, until)
+        else:
+            it.up()
+    console().print(render(status(it)))
+
+
+@command(help={**LAB, "images": "remove the images and milestones of every lab, too"})
+def lab_down(_: Context, lab: str = "default", images: bool = False) -> None:
+    """Remove a lab: every machine, cable, rule and note of it.
+
+    Milestones stay, so that it can come back where it was.
+
+    Examples:
+      ./invoke lab-down
+      ./invoke lab-down --lab second
+    """
+    it = the_lab(lab)
+    with it.store.locked("lab-down"), it.report.task(f"Take the lab {lab} down"):
+        it.down()
+        if images:
+            it.discard_images()
+
+
+@command(help={**LAB, "json": "print data for a program"})
+def lab_status(_: Context, lab: str = "default", json: bool = False) -> None:
+    """Show hosts, addresses, stage, services, milestones and faults in force.
+
+    Examples:
+      ./invoke lab-status
+      ./invoke lab-status --json
+    """
+    found = status(the_lab(lab))
+    if json:
+        print_json(found.as_json())
+    else:
+        console().print(render(found))
+
+
+@command(positional=["host"], help={**LAB, "host": "oslo, bergen, tromso or outside"})
+def lab_ssh(_: Context, host: str, lab: str = "default") -> None:
+    """Open a shell on a host, as the operator would.
+
+    Examples:
+      ./invoke lab-ssh oslo
+    """
+    argv = the_lab(lab).ssh.argv(host, tty=True)
+    os.execvp(argv[0], argv)  # noqa: S606 - ssh takes over this terminal
+
+
+@command(positional=["host"], help={**LAB, "host": "any machine of the lab", "lines": "how many"})
+def lab_logs(_: Context, host: str, lab: str = "default", lines: int = 200) -> None:
+    """Print the end of a machine's journal.
+
+    Examples:
+      ./invoke lab-logs tromso
+      ./invoke lab-logs router --lines 50
+    """
+    console().print(the_lab(lab).logs(host, lines=lines), markup=False)
+
+
+@command(positional=["milestone"], help={**LAB, "milestone": "bare, control or dns"})
+def lab_restore(_: Context, milestone: str, lab: str = "default") -> None:
+    """Bring the lab back to a milestone.
+
+    Examples:
+      ./invoke lab-restore control
+    """
+    it = the_lab(lab)
+    with it.store.locked("lab-restore"):
+        Milestones(lab=it).restore(milestone)
+
+
+@command(help={**LAB, **UNTIL})
+def rehearse(_: Context, lab: str = "default", until: str = "") -> None:
+    """Walk the steps while users keep asking; print the outage that each one caused.
+
+    Examples:
+      ./invoke rehearse
+      ./invoke rehearse --until dns
+    """
+    it = the_lab(lab)
+    with it.store.locked("rehearse"):
+        rehearsal.rehearse(it, until=until)
+
+
+@command(
+    positional=["name"],
+    help={
+        **LAB,
+        "name": "control or dns",
+        "on": "lab or production",
+        "apply": "do it: without this, production is only checked",
+        "rollback": "undo the step instead",
+    },
+)
+def step(
+    _: Context,
+    name: str,
+    on: str = "lab",
+    lab: str = "default",
+    apply: bool = False,
+    rollback: bool = False,
+) -> None:
+    """Make one step of the migration: check, apply, verify. Run it again to resume.
+
+    Examples:
+      ./invoke step dns
+      ./invoke step dns --rollback
+      ./invoke step control --on production
+      ./invoke step control --on production --apply
+    """
+    with the_operator(on=on, lab=lab, command=f"step {name}", dry_run=not apply) as operator:
+        made = step_class(name)(operator=operator)
+        if rollback and not operator.dry_run:
+            made.rollback()
+        else:
+            rehearsal.perform(made, dry_run=operator.dry_run)
+
+
+@command()
+def fleet_check(_: Context) -> None:
+    """Validate fleet.yaml: every mistake is one line with file, line, key and reason."""
+    fleet = Fleet.load()
+    console().print(f"fleet.yaml is valid: {', '.join(fleet.hosts)}")
+
+
+@command()
+def puppet_check(_: Context) -> None:
+    """Check the Puppet code: syntax, lint, templates, specs, every host's catalog."""
+    checks.puppet()
+
+
+@command(name="test", help={"fast": "leave the scenarios out", "all": "the slow ones, too"})
+def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noqa: A002 - --all
+    """Run everything that must be green: lint, types, unit tests, Puppet checks, scenarios.
+
+    Examples:
+      ./invoke test
+      ./invoke test --fast
+      ./invoke test --all
+    """
+    checks.fast()
+    if not fast:
+        checks.scenarios(slow=all)
+
+
+@command(help={"json": "print data for a program", "cold": "measure the cold start as well"})
+def bench(_: Context, json: bool = False, cold: bool = False) -> None:
+    """Measure how fast the lab is, beside a bare loop of the Docker SDK.
+
+    Examples:
+      ./invoke bench
+      ./invoke bench --cold --json
+    """
+    figures = benchmark.measure(cold=cold)
+    if json:
+        print_json([figure.as_json() for figure in figures])
+    else:
+        console().print(benchmark.render(figures))
+
+
+PROJECT = Path(__file__).parent
