@@ -1,0 +1,141 @@
+"""What the lab's registry must keep to itself: the keys of its zones, and a registrar's.
+
+They are made on the laptop, once for each lab. So the resolver's trust anchor, and each child's
+DS in its parent, are known before any machine of the lab exists.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import dns.dnssec
+from cryptography.hazmat.primitives.asymmetric import ec
+from dns.dnssectypes import Algorithm
+from dns.rdtypes.ANY.DNSKEY import DNSKEY
+from dns.rdtypes.dnskeybase import Flag
+
+from lab.errors import CouldNotError
+from lab.fleet import Fleet
+from lab.world.names import registry_zones
+
+REGISTRAR_KEY: Final = "registrar"
+"""Name of the TSIG key (RFC 8945, hmac-sha256) that signs a registrar's updates."""
+
+_ALGORITHM: Final = Algorithm.ECDSAP256SHA256
+_CURVE: Final = ec.SECP256R1()
+_BYTES: Final = 32
+
+
+class WorldSecretsError(CouldNotError):
+    """The world's secrets could not be read or kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneKey:
+    """The one key that signs a zone: a combined signing key, ECDSA P-256 with SHA-256.
+
+    Attributes:
+        zone: absolute name.
+        private: the private number, in base64.
+    """
+
+    zone: str
+    private: str = field(repr=False)
+
+    @classmethod
+    def make(cls, zone: str) -> Self:
+        """Make a fresh key."""
+        number = ec.generate_private_key(_CURVE).private_numbers().private_value
+        return cls(zone=zone, private=base64.b64encode(number.to_bytes(_BYTES)).decode())
+
+    @property
+    def dnskey(self) -> str:
+        """Return the rdata of its DNSKEY record (RFC 6605)."""
+        return self._rdata.to_text()
+
+    @property
+    def ds(self) -> str:
+        """Return the rdata of the DS record that the parent has, or a validator trusts."""
+        return dns.dnssec.make_ds(self.zone, self._rdata, "SHA256").to_text()
+
+    @property
+    def basename(self) -> str:
+        """Return the name that BIND gives to the key's files, without suffix."""
+        return f"K{self.zone}+{_ALGORITHM:03d}+{dns.dnssec.key_id(self._rdata):05d}"
+
+    @property
+    def _rdata(self) -> DNSKEY:
+        number = int.from_bytes(base64.b64decode(self.private))
+        public = ec.derive_private_key(number, _CURVE).public_key()
+        return dns.dnssec.make_dnskey(public, _ALGORITHM, flags=Flag.ZONE | Flag.SEP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSecrets:
+    """All secrets of one lab's world.
+
+    Attributes:
+        keys: of the registry's zones, by absolute name.
+        registrar: of the key called :data:`REGISTRAR_KEY`, in base64.
+    """
+
+    keys: Mapping[str, ZoneKey]
+    registrar: str = field(repr=False)
+
+    @classmethod
+    def make(cls, fleet: Fleet) -> Self:
+        """Make all that a lab of *fleet* needs."""
+        return cls(
+            keys={zone: ZoneKey.make(zone) for zone in registry_zones(fleet)},
+            registrar=base64.b64encode(secrets.token_bytes(_BYTES)).decode(),
+        )
+
+    @classmethod
+    def at(cls, directory: Path, fleet: Fleet) -> Self:
+        """Return the secrets kept in *directory*; they are made when there are none that fit.
+
+        Raises:
+            WorldSecretsError: they can be neither read nor kept.
+        """
+        path = directory / "world.json"
+        try:
+            if path.exists():
+                kept = cls._from_json(path.read_text())
+                if set(kept.keys) == set(registry_zones(fleet)):
+                    return kept
+            made = cls.make(fleet)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            aside = path.with_suffix(".new")
+            aside.touch(mode=0o600)
+            aside.write_text(made._to_json())
+            aside.replace(path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WorldSecretsError(
+                f"neither readable nor writable: {error}",
+                where=str(path),
+                remedy="`./invoke lab-down` clears a lab's secrets away",
+            ) from error
+        return made
+
+    @property
+    def anchor(self) -> str:
+        """Return the DS of the root's key: what whoever validates in this lab believes."""
+        return self.keys["."].ds
+
+    def _to_json(self) -> str:
+        zones = {zone: key.private for zone, key in self.keys.items()}
+        return json.dumps({"registrar": self.registrar, "zones": zones}, indent=1) + "\n"
+
+    @classmethod
+    def _from_json(cls, text: str) -> Self:
+        kept = json.loads(text)
+        return cls(
+            keys={zone: ZoneKey(zone=zone, private=key) for zone, key in kept["zones"].items()},
+            registrar=kept["registrar"],
+        )
