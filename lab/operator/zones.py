@@ -23,6 +23,11 @@ from lab.errors import CouldNotError
 
 APEX = "@"
 
+_MADE_BY_SIGNING = frozenset(
+    dns.rdatatype.from_text(each)
+    for each in ("RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY")
+)
+
 
 class ZoneError(CouldNotError):
     """A zone could not be read."""
@@ -158,11 +163,13 @@ def read(origin: str, text: str) -> Zone:
 
 
 def of(found: dns.zone.Zone) -> Zone:
-    """Return *found*, as dnspython holds it, as a plain value."""
+    """Return *found*, as dnspython holds it, as a plain value without what signing adds."""
     origin = found.origin or dns.name.root
     soa: Soa | None = None
     records = []
     for name, rdataset in found.iterate_rdatasets():
+        if rdataset.rdtype in _MADE_BY_SIGNING:
+            continue
         owner = name.derelativize(origin)
         if rdataset.rdtype == dns.rdatatype.SOA:
             first = rdataset[0]

@@ -1,4 +1,5 @@
 # @summary The host that serves the users.
 class role::production {
   include profile::base
+  include profile::dns
 }
