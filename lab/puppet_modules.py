@@ -99,11 +99,11 @@ def tree_checksum(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def fetch_with(toolbox: Toolbox) -> Fetch:
+def fetch_by_apt(*, report: Reporter) -> Fetch:
     """Return a way to fetch packages: by apt(8), in Debian.
 
     Args:
-        toolbox: a Debian of the release that the modules come from.
+        report: where progress goes.
     """
     script = """
         mkdir -p /tmp/out/debs /tmp/out/trees && cd /tmp/out/debs
@@ -116,7 +116,8 @@ def fetch_with(toolbox: Toolbox) -> Fetch:
     """
 
     def fetch(packages: Sequence[str]) -> bytes:
-        done = toolbox.run(["sh", "-ec", script, "sh", *packages], network=True)
+        with Toolbox.opened(report=report, network=True) as toolbox:
+            done = toolbox.run(["sh", "-ec", script, "sh", *packages])
         if done.code:
             said = [line for line in done.stderr.splitlines() if line.startswith("E: ")]
             reason = said[-1].removeprefix("E: ") if said else done.stderr.strip()[-300:]

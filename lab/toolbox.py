@@ -1,12 +1,14 @@
-"""Debian's tools for a laptop that lacks them: a container that lives for one command."""
+"""Debian's tools for a laptop that lacks them, in a container that is thrown away."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from docker import DockerClient
+from docker.models.containers import Container
 
 from lab.console import Reporter
 from lab.engine.docker import connect, told_as
@@ -36,70 +38,74 @@ class Output:
 
 
 class Toolbox:
-    """Runs commands in throw-away containers of one image.
+    """Debian's tools, in one container for as long as they are needed.
+
+    Use it as a context manager through :meth:`opened`.
 
     Args:
-        client: the Docker client.
-        image: the image, with the tools in it.
+        container: the running container.
     """
 
-    def __init__(self, *, client: DockerClient, image: str) -> None:
-        self._client = client
-        self._image = image
+    def __init__(self, *, container: Container) -> None:
+        self._container = container
 
     @classmethod
-    def ready(cls, *, report: Reporter) -> Toolbox:
-        """Return a toolbox, its image built if it is missing.
+    @contextmanager
+    def opened(
+        cls,
+        *,
+        report: Reporter,
+        mounts: Mapping[Path, str] | None = None,
+        network: bool = False,
+    ) -> Iterator[Toolbox]:
+        """Give a toolbox, its image built if it is missing, and throw it away in the end.
 
         Args:
             report: where progress goes.
+            mounts: directory of this machine -> where the tools see it, read-only.
+            network: whether the tools reach what this machine reaches; nothing otherwise.
 
         Raises:
             EngineError: no Docker engine answers, or the image cannot be built.
         """
         client = connect(timeout=TIMEOUT_SECONDS)
         images = Images(client=client, report=report).ensure([TOOLS])
-        return cls(client=client, image=images[TOOLS.name])
+        with told_as("open the toolbox"):
+            container = client.containers.run(
+                images[TOOLS.name],
+                ["sleep", "infinity"],
+                entrypoint=[],
+                detach=True,
+                init=True,
+                network_mode="bridge" if network else "none",
+                security_opt=["label=disable"],
+                volumes={
+                    str(path): {"bind": at, "mode": "ro"} for path, at in (mounts or {}).items()
+                },
+            )
+        try:
+            yield cls(container=container)
+        finally:
+            with told_as("close the toolbox"):
+                container.remove(force=True, v=True)
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        mounts: Mapping[Path, str] | None = None,
-        network: bool = False,
-        directory: str = "/",
-    ) -> Output:
-        """Run a command and wait for it.
+    def run(self, argv: Sequence[str], *, directory: str = "/") -> Output:
+        """Run a command and wait for it; several may run at once.
 
         Args:
             argv: the command.
-            mounts: directory of this machine -> where the command sees it, read-only.
-            network: whether it reaches what this machine reaches; nothing otherwise.
             directory: where it runs.
 
         Raises:
-            EngineError: the container could not be run.
+            EngineError: the command could not be started.
         """
-        binds = {str(path): {"bind": at, "mode": "ro"} for path, at in (mounts or {}).items()}
         with told_as(f"run {argv[0]} in the toolbox"):
-            container = self._client.containers.create(
-                self._image,
-                list(argv),
-                entrypoint=[],
-                network_mode="bridge" if network else "none",
-                security_opt=["label=disable"],
-                volumes=binds,
-                working_dir=directory,
+            done = self._container.exec_run(
+                ["timeout", str(TIMEOUT_SECONDS), *argv], demux=True, workdir=directory
             )
-            try:
-                # Not the container's log: that is text, and a command may print an archive.
-                said = container.attach(stdout=True, stderr=True, stream=True, demux=True)
-                container.start()
-                chunks = list(said)
-                return Output(
-                    code=int(container.wait(timeout=TIMEOUT_SECONDS)["StatusCode"]),
-                    stdout=b"".join(out for out, _ in chunks if out),
-                    stderr=b"".join(err for _, err in chunks if err).decode(errors="replace"),
-                )
-            finally:
-                container.remove(force=True, v=True)
+        stdout, stderr = cast("tuple[bytes | None, bytes | None]", done.output)
+        return Output(
+            code=done.exit_code or 0,
+            stdout=stdout or b"",
+            stderr=(stderr or b"").decode(errors="replace"),
+        )
