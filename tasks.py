@@ -6,9 +6,8 @@ Thin on purpose: each parses, calls one function of the package and prints what 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from invoke import Context
+from invoke.context import Context
 
 from lab import bench as benchmark
 from lab import checks, rehearsal
@@ -119,7 +118,8 @@ def rehearse(_: Context, lab: str = "default", until: str = "") -> None:
     """
     it = the_lab(lab)
     with it.store.locked("rehearse"):
-        rehearsal.rehearse(it, until=until)
+        done = rehearsal.rehearse(it, until=until)
+    console().print(rehearsal.table(done))
 
 
 @command(
@@ -196,6 +196,3 @@ def bench(_: Context, json: bool = False, cold: bool = False) -> None:
         print_json([figure.as_json() for figure in figures])
     else:
         console().print(benchmark.render(figures))
-
-
-PROJECT = Path(__file__).parent

@@ -19,7 +19,8 @@ from lab.engine.images import BASE
 from lab.fleet import Fleet
 from lab.lab import BOOTED, Lab
 from lab.milestones import BARE, Milestones
-from lab.rehearsal import chain, operator_of, perform, reach
+from lab.operate import in_lab
+from lab.rehearsal import chain, perform, reach
 from lab.steps import STEPS, step_class
 
 NAME = "bench"
@@ -119,7 +120,7 @@ def _steps(watch: Stopwatch) -> None:
     goals = {"control": 240.0}
     for step in STEPS:
         with watch.timed(f"step {step.name}, from the milestone before", goal=goals.get(step.name)):
-            perform(step_class(step.name)(operator=operator_of(lab)))
+            perform(step_class(step.name)(operator=in_lab(lab)))
         milestones.take(step.name)
 
 
@@ -133,7 +134,7 @@ def _puppet(watch: Stopwatch) -> None:
     lab = watch.lab
     reach(lab, STEPS[-1].name)
     control = lab.fleet.control.name
-    puppet = operator_of(lab).puppet
+    puppet = in_lab(lab).puppet
     with watch.timed("Puppet Server restart to answering"):
         lab.ssh.run(control, ["systemctl", "restart", "puppetserver.service"], timeout=300)
     said = lab.ssh.run(

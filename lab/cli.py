@@ -11,22 +11,33 @@ import inspect
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from invoke import Context, Task, task
+from invoke.context import Context
+from invoke.tasks import Task, task
 
 from lab.console import TerminalReporter, console
-from lab.errors import Exit, GeneralproveError
+from lab.errors import CouldNotError, Exit, GeneralproveError
 from lab.fleet import Fleet
 from lab.lab import Lab
+from lab.operate import in_lab, in_production
+from lab.operator import Operator
+
+
+class UsageError(CouldNotError):
+    """The command line makes no sense."""
+
+    exit_code = Exit.USAGE
+
 
 DEBUG = "show the whole traceback of an error"
 
 
 def command(
     *,
-    help: dict[str, str] | None = None,
+    help: dict[str, str] | None = None,  # noqa: A002 - as invoke calls it
     **options: Any,  # noqa: ANN401 - invoke's own
 ) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
     """Return a decorator that makes a function a command.
@@ -67,6 +78,29 @@ def command(
 def the_lab(name: str) -> Lab:
     """Return the lab called *name*, of the fleet in ``fleet.yaml``, reporting to the terminal."""
     return Lab(name=name, fleet=Fleet.load(), report=TerminalReporter())
+
+
+@contextmanager
+def the_operator(*, on: str, lab: str, command: str, dry_run: bool) -> Iterator[Operator]:
+    """Yield the operator of a site; a lab is locked meanwhile, production is a dry run first.
+
+    Args:
+        on: ``lab`` or ``production``.
+        lab: name of the lab.
+        command: what is being done, for whoever finds the lab locked.
+        dry_run: for production, whether nothing may be changed.
+
+    Raises:
+        UsageError: *on* is something else.
+    """
+    if on == "production":
+        yield in_production(Fleet.load(), report=TerminalReporter(), dry_run=dry_run)
+    elif on == "lab":
+        it = the_lab(lab)
+        with it.store.locked(command):
+            yield in_lab(it)
+    else:
+        raise UsageError(f"there is no site {on!r}", remedy="Say --on lab or --on production")
 
 
 def print_json(data: object) -> None:

@@ -17,7 +17,6 @@ from lab.fleet import Fleet, Host, Site
 from lab.world.legacy import legacy_files
 from lab.world.machines import MIRROR, REGISTRY, RESOLVER, ROUTER, WorldMachine
 
-
 HERE = Path(__file__).parent / "world"
 WORLD = Recipe(name="world", directory=HERE / "image", parent=BASE)
 LEGACY = Recipe(name="legacy", directory=HERE / "legacy" / "image", parent=LEGACY_BASE)

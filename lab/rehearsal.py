@@ -1,23 +1,46 @@
-"""Walk a lab through the steps, from whatever milestone there is, and keep each state reached."""
+"""Walk a lab through the steps, from whatever milestone there is, with users who keep asking."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from lab import operate
 from lab.lab import Lab
 from lab.milestones import BARE, Milestones
-from lab.operator import Operator, operate
+from lab.operator.zones import APEX, Zone
 from lab.steps import STEPS, Step, step_class
+from lab.users.plan import standard_plan
+from lab.users.probes import Lookup
+from lab.users.session import Users
+from lab.verdict import Budget, Outcome, Verdict
+from lab.world.names import fleet_zones
+
+# What a zone says of itself changes when it moves; everything else must not.
+OF_THE_ZONE_ITSELF = frozenset({"SOA", "NS"})
 
 
-def operator_of(lab: Lab) -> Operator:
-    """Return the operator of a lab: the same hands that work on the real servers."""
-    return operate(
-        fleet=lab.fleet,
-        site=lab.site,
-        ssh=lab.ssh,
-        secrets=lab.store.secrets,
-        report=lab.report,
-        dry_run=False,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """One step, made under load.
+
+    Attributes:
+        step: its name.
+        title: what it does.
+        seconds: how long it took.
+        verdict: what the users saw meanwhile.
+        history: directory of everything that was seen.
+    """
+
+    step: str
+    title: str
+    seconds: float
+    verdict: Verdict
+    history: Path
 
 
 def perform(step: Step, *, dry_run: bool = False) -> None:
@@ -59,6 +82,106 @@ def reach(lab: Lab, name: str) -> None:
     else:
         milestones.restore(found)
     for one in way[way.index(found) + 1 :]:
-        lab.report.say(f"[bold]Step {one}[/]")
-        perform(step_class(one)(operator=operator_of(lab)))
+        lab.report.say(f"[bold]Step {one}[/]: {step_class(one).title}")
+        perform(step_class(one)(operator=operate.in_lab(lab)))
         milestones.take(one)
+
+
+def rehearse(lab: Lab, *, until: str = "") -> list[Rehearsed]:
+    """Make every step under load, from bare hosts on, and say what the users saw.
+
+    Args:
+        lab: the lab; it is put back to bare hosts first.
+        until: the last step; all of them when empty.
+    """
+    last = until or STEPS[-1].name
+    reach(lab, BARE)
+    done: list[Rehearsed] = []
+    for name in chain(last)[1:]:
+        step = step_class(name)(operator=operate.in_lab(lab))
+        lab.report.say(f"[bold]Step {name}[/]: {step.title}")
+        done.append(under_load(lab, step))
+        lab.report.say(line(done[-1]))
+        if done[-1].verdict.outcome is not Outcome.OK:
+            break
+        Milestones(lab=lab).take(name)
+    return done
+
+
+def under_load(lab: Lab, step: Step, *, budget: Budget | None = None) -> Rehearsed:
+    """Make *step* while users ask for every name that the old server knew.
+
+    Args:
+        lab: the lab.
+        step: the step.
+        budget: what it may cost them; nothing at all when None.
+    """
+    directory = lab.store.directory / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{step.name}"
+    with asking(lab, directory) as users, users.marks.span("step", step.name):
+        start = time.monotonic()
+        perform(step)
+        seconds = time.monotonic() - start
+    return Rehearsed(
+        step=step.name,
+        title=step.title,
+        seconds=seconds,
+        verdict=users.verdict(f"step {step.name}", budget=budget or Budget()),
+        history=directory,
+    )
+
+
+def asking(lab: Lab, directory: Path) -> Users:
+    """Return users who look up all that the fleet's zones say now, and names nobody has."""
+    zones = current_zones(lab)
+    return Users(
+        ssh=lab.ssh,
+        plan=standard_plan(
+            site=lab.site,
+            lookups=lookups(zones),
+            fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
+        ),
+        directory=directory,
+    )
+
+
+def current_zones(lab: Lab) -> list[Zone]:
+    """Return the fleet's zones as the server that the parent names serves them to itself."""
+    operator = operate.in_lab(lab)
+    found = []
+    for zone in fleet_zones(lab.fleet, lab.site):
+        servers = operator.tree.delegation(zone).servers
+        host = next(
+            name
+            for name in lab.fleet.hosts
+            if {str(lab.site.address(name).v4), str(lab.site.address(name).v6)} & set(servers)
+        )
+        found.append(operator.dns.axfr("127.0.0.1", zone, via=host))
+    return found
+
+
+def lookups(zones: Iterable[Zone]) -> list[Lookup]:
+    """Return a question with its only right answer for every record set that must not change."""
+    return [
+        Lookup(name=zone.absolute(records.name), type=records.type, expect=(records.values,))
+        for zone in zones
+        for records in zone
+        if "*" not in records.name
+        and not (records.name == APEX and records.type in OF_THE_ZONE_ITSELF)
+    ]
+
+
+def line(done: Rehearsed) -> str:
+    """Return what a step cost, as one line."""
+    colour = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
+    outcome = done.verdict.outcome
+    return f"[{colour[outcome]}]{outcome}[/] {done.step} in {done.seconds:.0f} s: {done.verdict}"
+
+
+def table(done: Sequence[Rehearsed]) -> Table:
+    """Return all steps with what they cost."""
+    made = Table(box=None, pad_edge=False)
+    for heading in ("step", "seconds", "outcome", "what users saw"):
+        made.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for one in done:
+        made.add_row(one.step, f"{one.seconds:.0f}", str(one.verdict.outcome), str(one.verdict))
+    return made

@@ -96,7 +96,8 @@ def status(lab: Lab) -> Status:
 
 
 def _machine(lab: Lab, name: str, state: State, *, part: str, v4: str, v6: str) -> MachineStatus:
-    system, failed = "", ()
+    system = ""
+    failed: tuple[str, ...] = ()
     if state is State.RUNNING:
         system = lab.engine.run(
             name, ["systemctl", "is-system-running"], check=False

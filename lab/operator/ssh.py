@@ -12,7 +12,7 @@ import shlex
 import socket
 import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Ssh:
         config: an ssh_config(5) file used instead of the user's; None for the user's own.
         control_dir: directory for the sockets of connections kept open; created if missing.
             Its path must be short: a socket's address holds about 100 bytes (unix(7)).
+        aliases: host -> its name in the configuration, where the two differ.
         vantage: host through which :meth:`dial` leaves; None to connect from this machine.
         timeout: seconds that a command may take unless it says otherwise.
     """
@@ -59,9 +60,11 @@ class Ssh:
         *,
         config: Path | None,
         control_dir: Path,
+        aliases: Mapping[str, str] | None = None,
         vantage: str | None = None,
         timeout: float = 60.0,
     ) -> None:
+        self._aliases = aliases or {}
         control_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._control_dir = control_dir
         self._vantage = vantage
@@ -80,7 +83,7 @@ class Ssh:
 
     def argv(self, host: str, *, tty: bool = False) -> list[str]:
         """Return the command line that opens a session on *host* (for ``lab-ssh``)."""
-        return [*self._base, *(["-t"] if tty else []), host]
+        return [*self._base, *(["-t"] if tty else []), self._aliases.get(host, host)]
 
     def run(
         self,
@@ -111,7 +114,7 @@ class Ssh:
         limit = self._timeout if timeout is None else timeout
         try:
             done = subprocess.run(
-                [*self._base, host, remote],
+                [*self.argv(host), remote],
                 input=data if data is not None else b"",
                 capture_output=True,
                 timeout=limit,
@@ -202,7 +205,16 @@ class Ssh:
 
     def forget(self, host: str) -> None:
         """Drop the connection kept open to *host*, because the host has been restarted."""
-        subprocess.run([*self._base, "-O", "exit", host], capture_output=True, check=False)
+        subprocess.run(
+            [*self._base, "-O", "exit", self._aliases.get(host, host)],
+            capture_output=True,
+            check=False,
+        )
+
+    def _master(self, host: str, order: str) -> None:
+        """Give an order to the process that keeps the connection to *host* open."""
+        known_as = self._aliases.get(host, host)
+        subprocess.run([*self._base, "-O", order, known_as], capture_output=True, check=False)
 
     def close(self) -> None:
         """End the connections kept open."""

@@ -1,0 +1,92 @@
+"""The operator of each site: the same hands, led to the lab or to the real servers.
+
+This is the only place where the two differ: whose SSH configuration, which root of the DNS,
+which registrar, whose secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from lab.console import Reporter
+from lab.fleet import Fleet
+from lab.lab import Lab
+from lab.operator import Operator
+from lab.operator.dns import Dns
+from lab.operator.dns_tree import Tree
+from lab.operator.puppet import Puppet
+from lab.operator.registrar import ManualRegistrar, UpdateRegistrar
+from lab.operator.secrets import Secrets
+from lab.operator.ssh import Ssh
+from lab.operator.stage import Stage
+from lab.store import root
+from lab.world.machines import REGISTRY
+from lab.world.names import machine_address
+from lab.world.secrets import REGISTRAR_KEY, WorldSecrets
+
+
+def in_lab(lab: Lab) -> Operator:
+    """Return the operator of a lab: everything through its jump host, nothing is a dry run."""
+    ssh, site = lab.ssh, lab.site
+    registry = str(machine_address(site, REGISTRY).v4)
+    world = WorldSecrets.at(lab.store.secrets, lab.fleet)
+    dns = Dns(dial=ssh.dial)
+    tree = Tree(dns=dns, roots=[registry], anchors=[world.anchor])
+    puppet = Puppet(ssh=ssh, site=site)
+    return Operator(
+        fleet=lab.fleet,
+        site=site,
+        ssh=ssh,
+        puppet=puppet,
+        stage=Stage(ssh=ssh, host=puppet.control),
+        registrar=UpdateRegistrar(
+            dns=dns,
+            tree=tree,
+            server=registry,
+            key_name=REGISTRAR_KEY,
+            key_secret=world.registrar,
+        ),
+        dns=dns,
+        tree=tree,
+        secrets=Secrets(directory=lab.store.secrets),
+        report=lab.report,
+        dry_run=False,
+    )
+
+
+def in_production(fleet: Fleet, *, report: Reporter, dry_run: bool = True) -> Operator:
+    """Return the operator of the real servers.
+
+    SSH is the user's own, with whatever jump hosts and agents it is set up for; the DNS is
+    asked from this machine; the registrar is a person.
+
+    Args:
+        fleet: the fleet.
+        report: where progress and instructions go.
+        dry_run: whether nothing may be changed.
+    """
+    site = fleet.site("production")
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    ssh = Ssh(
+        config=None,
+        control_dir=runtime / f"generalprove-{os.getuid()}" / "production",
+        aliases={host.name: host.ssh for host in fleet.hosts.values()},
+    )
+    dns = Dns(dial=ssh.dial)
+    tree = Tree(dns=dns)
+    puppet = Puppet(ssh=ssh, site=site)
+    return Operator(
+        fleet=fleet,
+        site=site,
+        ssh=ssh,
+        puppet=puppet,
+        stage=Stage(ssh=ssh, host=puppet.control),
+        registrar=ManualRegistrar(tree=tree, report=report),
+        dns=dns,
+        tree=tree,
+        secrets=Secrets(directory=root() / "production" / "secrets"),
+        report=report,
+        dry_run=dry_run,
+    )
