@@ -41,6 +41,7 @@ class Operation:
     Attributes:
         kind: what was tried, such as ``lookup``.
         target: the probe that tried it; a gap is one of a single target.
+        what: what it asked for, such as a name and a type.
         start_ns: when it was asked.
         end_ns: when the outcome was known.
         ok: whether the user got what they should; ``None`` when nobody can tell.
@@ -52,6 +53,7 @@ class Operation:
     start_ns: int
     end_ns: int
     ok: bool | None
+    what: str = ""
     detail: str = ""
 
 
@@ -243,6 +245,7 @@ def _record(data: Any) -> Operation | Mark:  # noqa: ANN401 - whatever JSON hold
 _TYPES: dict[str, tuple[type, ...]] = {
     "kind": (str,),
     "target": (str,),
+    "what": (str,),
     "name": (str,),
     "phase": (str,),
     "detail": (str,),

@@ -52,7 +52,7 @@ class Budget:
     def __str__(self) -> str:
         """Return it as a phrase."""
         gap = "" if self.gap is None else f", no gap over {self.gap:g} s"
-        return f"at most {self.failed:,} failed{gap}, of at least {self.at_least:,}"
+        return f"at most {self.failed:,} failed of at least {self.at_least:,}{gap}"
 
 
 @dataclass(frozen=True, kw_only=True)

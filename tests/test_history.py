@@ -20,6 +20,7 @@ operations = st.builds(
     start_ns=st.integers(0, 10**12),
     end_ns=st.integers(0, 10**12),
     ok=st.sampled_from([True, False, None]),
+    what=st.text(max_size=8),
     detail=st.text(max_size=8),
 )
 marks = st.builds(

@@ -90,7 +90,7 @@ def once(lookup: Lookup, server: str, **more: object) -> tuple[bool | None, str]
         **{"transport": "udp", "timeout": 0.3, **more},  # type: ignore[arg-type]
     )
     done = asyncio.run(tried(resolver_for(probe), lookup, target="p"))
-    assert (done.kind, done.target) == ("lookup", "p")
+    assert (done.kind, done.target, done.what) == ("lookup", "p", f"{lookup.name} {lookup.type}")
     return done.ok, done.detail
 
 
@@ -126,7 +126,7 @@ def test_a_cutover_is_seen_when_the_cache_expires_and_not_before(
         ask(resolver, "www.nordlys.example")
         root.load("root", ROOT_ZONE.replace(OLD, NEW))
         old.silent = True  # switched off too early: this is the mistake users would see
-        with pytest.raises(NoAnswerError, match=rf"no answer within 0.3 s \(from {OLD} over udp"):
+        with pytest.raises(NoAnswerError, match=f"no answer within 0.3 s from {OLD} over udp"):
             ask(resolver, "www.nordlys.example")
         clock.now = 20.1
         assert ask(resolver, "www.nordlys.example").values == {"192.0.2.7"}
@@ -185,8 +185,7 @@ def test_what_a_stub_makes_of_answers(old: NameServer) -> None:
     old.load("nordlys.example", CHILD_ZONE.replace("192.0.2.1", "192.0.2.7"))
     assert once(www, OLD) == (True, ""), "the new value is as good as the old"
     old.load("nordlys.example", CHILD_ZONE.replace("192.0.2.1", "192.0.2.8"))
-    wrong = f"www.nordlys.example A: wrong answer from {OLD}: 192.0.2.8"
-    assert once(www, OLD) == (False, wrong)
+    assert once(www, OLD) == (False, f"wrong answer from {OLD}: 192.0.2.8")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +205,7 @@ def test_what_a_stub_makes_of_answers(old: NameServer) -> None:
 def test_right_and_wrong(lookup: Lookup, detail: str) -> None:
     ok, said = once(lookup, OLD)
     assert ok is not bool(detail)
-    assert said == (f"{lookup}: {detail}" if detail else "")
+    assert said == detail
 
 
 def test_validated(old: NameServer) -> None:
@@ -228,11 +227,10 @@ def test_truncated_answers_come_over_tcp(old: NameServer) -> None:
 
 def test_failures_of_a_stub(old: NameServer) -> None:
     www = Lookup(name="www.nordlys.example", type="A")
-    ok, detail = once(www, "127.0.53.9")
-    assert ok is False
-    assert "127.0.53.9" in detail
+    refused = "connection refused from 127.0.53.9 over tcp"
+    assert once(www, "127.0.53.9", transport="tcp") == (False, refused)
     old.rcode = dns.rcode.SERVFAIL
-    assert once(www, OLD) == (False, f"www.nordlys.example A: SERVFAIL from {OLD}")
+    assert once(www, OLD) == (False, f"SERVFAIL from {OLD}")
     old.silent, old.rcode = True, dns.rcode.NOERROR
     start = time.monotonic()
     assert once(www, OLD, attempts=2)[0] is False

@@ -175,7 +175,7 @@ def test_one_line() -> None:
     assert str(verdict) == (
         "x: fail, 10 failed of 20,010, longest gap 1.00 s (resolution 0.10 s): 10 failed, 0 allowed"
     )
-    phrase = "at most 0 failed, no gap over 0.5 s, of at least 10,000"
+    phrase = "at most 0 failed of at least 10,000, no gap over 0.5 s"
     assert str(Budget(gap=0.5, at_least=10_000)) == phrase
 
 

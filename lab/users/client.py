@@ -67,7 +67,8 @@ async def tried(resolver: Resolver, lookup: Lookup, *, target: str) -> Operation
         start_ns=start,
         end_ns=time.monotonic_ns(),
         ok=ok,
-        detail=f"{lookup}: {fault}" if fault else "",
+        what=str(lookup),
+        detail=fault,
     )
 
 

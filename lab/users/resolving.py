@@ -6,6 +6,7 @@ Shipped to the outside machine: standard library and dnspython only.
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,10 +92,16 @@ class Exchange:
                 async with asyncio.timeout(self.timeout):
                     return await self._once(query, server), server
             except (dns.exception.DNSException, OSError, EOFError) as error:
-                # TimeoutError is an OSError, and it has nothing to say.
-                text = str(error) or f"no answer within {self.timeout:g} s"
-                why = f"{text} (from {server} over {self.transport})"
+                why = f"{self._plainly(error)} from {server} over {self.transport}"
         raise NoAnswerError(why)
+
+    def _plainly(self, error: Exception) -> str:
+        """Say what went wrong without the addresses and numbers that asyncio adds."""
+        if isinstance(error, TimeoutError):
+            return f"no answer within {self.timeout:g} s"
+        if isinstance(error, OSError) and error.errno:
+            return os.strerror(error.errno).lower()
+        return str(error) or type(error).__name__
 
     async def _once(self, query: dns.message.Message, server: str) -> dns.message.Message:
         if self.transport == "tcp":

@@ -125,7 +125,7 @@ class Walker:
         try:
             return await self._exchange.ask(query, servers)
         except NoAnswerError as error:
-            raise NoAnswerError(f"{error} for {delegation.zone}") from error
+            raise NoAnswerError(f"{error}, asked for {delegation.zone}") from error
 
     async def _hear_child(self, answer: dns.message.Message, delegation: Delegation) -> None:
         """Let the zone's own word on its servers replace its parent's, once.

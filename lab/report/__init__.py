@@ -1,0 +1,1 @@
+"""Records for people: one self-contained page of one run."""
