@@ -11,14 +11,12 @@ Facter.add(:kernel_can) do
   setcode do
     cap_sys_time = 25
     effective = File.read('/proc/1/status')[/^CapEff:\s*(\h+)/, 1].to_i(16)
-    known = Dir['/lib/modules/*/modules.{builtin,dep}'].select do |list|
-      File.dirname(list) == "/lib/modules/#{Facter.value(:kernelrelease)}"
-    end
+    modules = Dir["/lib/modules/#{Facter.value(:kernelrelease)}/modules.{builtin,dep}"]
 
     {
       'set_clock' => effective[cap_sys_time] == 1,
       'wireguard' => File.directory?('/sys/module/wireguard') ||
-        known.any? { |list| File.read(list).include?('/wireguard.ko') },
+        modules.any? { |list| File.read(list).include?('/wireguard.ko') },
     }
   end
 end
