@@ -118,11 +118,13 @@ class Lab:
 
     def _preflight(self) -> None:
         """Refuse a machine that is not fit, before anything is made."""
-        with told_as("ask the engine where it keeps its images"):
-            data_root = self._client.info()["DockerRootDir"]
+        with told_as("ask the engine about itself"):
+            info = self._client.info()
+        here = [state for state in self.engine.states().values() if state is State.RUNNING]
         preflight.check(
-            preflight.look(data_root=data_root),
-            machines=len(self.fleet.hosts) + len(NUMBERS),
+            preflight.look(data_root=info["DockerRootDir"]),
+            # What else runs on this engine counts as well: the limits are the machine's.
+            machines=info["ContainersRunning"] - len(here) + len(self.fleet.hosts) + len(NUMBERS),
             net=block_networks(self.site.block)[0],
         )
 

@@ -176,13 +176,12 @@ def host_interfaces() -> list[str]:
     )
 
 
-def host_rules() -> str:
+def host_rules() -> list[str]:
     """Return this machine's own firewall rules, where they may be read."""
     if os.geteuid() != 0:
-        return ""
-    return subprocess.run(
-        ["iptables-save", "-t", "nat"], capture_output=True, text=True, check=False
-    ).stdout.split("#")[-1]
+        return []
+    said = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+    return [line for line in said.splitlines() if line.startswith("-")]
 
 
 def until(condition: Callable[[], object], *, seconds: float) -> None:

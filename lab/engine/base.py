@@ -85,7 +85,7 @@ class Engine(Protocol):
         """Return every machine of this lab that exists, with its state."""
 
     def create(self, specs: Sequence[MachineSpec]) -> None:
-        """Make machines, stopped. One that exists is an error."""
+        """Make machines, stopped; what an interrupted attempt left behind is made anew."""
 
     def start(self, names: Sequence[str]) -> None:
         """Start machines; those that run already are left alone. Cables come afterwards."""

@@ -28,8 +28,8 @@ CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN"]
 # Docker turns IPv6 off where it lays no IPv6 network of its own.
 SYSCTLS = {f"net.ipv6.conf.{scope}.disable_ipv6": "0" for scope in ("all", "default", "lo")}
 TUN = "/dev/net/tun:/dev/net/tun:rwm"
+# One that was created but never started may lack its files: it does not count as made.
 STATES = {
-    "created": State.STOPPED,
     "exited": State.STOPPED,
     "dead": State.STOPPED,
     "running": State.RUNNING,
@@ -87,7 +87,9 @@ class DockerEngine:
                 all=True, filters={"label": [f"{LAB_LABEL}={self._lab}", MACHINE_LABEL]}
             )
         return {
-            one["Labels"][MACHINE_LABEL]: STATES.get(one["State"], State.STOPPED) for one in found
+            one["Labels"][MACHINE_LABEL]: STATES[one["State"]]
+            for one in found
+            if one["State"] in STATES
         }
 
     def create(self, specs: Sequence[MachineSpec]) -> None:
@@ -104,6 +106,7 @@ class DockerEngine:
         if spec.cache:
             volume = f"generalprove-cache-{spec.name}"
             options["volumes"] = {volume: {"bind": spec.cache, "mode": "rw"}}
+        self._remove(spec.name)
         with told_as(f"make the machine {spec.name}"):
             container = self._client.containers.create(
                 spec.image,
@@ -147,15 +150,14 @@ class DockerEngine:
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove containers in whatever state they are; one that is gone already is fine."""
+        self._each(names, self._remove)
 
-        def _remove(name: str) -> None:
-            with told_as(f"remove the machine {name}"):
-                try:
-                    self._client.containers.get(self._name(name)).remove(force=True, v=True)
-                except NotFound:
-                    return
-
-        self._each(names, _remove)
+    def _remove(self, name: str) -> None:
+        with told_as(f"remove the machine {name}"):
+            try:
+                self._client.containers.get(self._name(name)).remove(force=True, v=True)
+            except NotFound:
+                return
 
     def run(
         self,
