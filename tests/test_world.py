@@ -18,7 +18,8 @@ from lab.world import names
 from lab.world.machines import WorldMachine, world
 from lab.world.names import fleet_zones, machine_address, registry_zones
 from lab.world.registry import RegistryZone, zones
-from lab.world.secrets import WorldSecrets, WorldSecretsError, ZoneKey
+from lab.world.secrets import WorldSecrets, WorldSecretsError
+from lab.zone_key import ZoneKey
 
 FLEET = Fleet.load()
 BLOCK = 5

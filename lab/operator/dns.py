@@ -87,14 +87,20 @@ class Dns:
         self._timeout = timeout
 
     def query(
-        self, server: str, name: str, rdtype: str, *, dnssec: bool = False
+        self,
+        server: str,
+        name: str,
+        rdtype: str,
+        *,
+        dnssec: bool = False,
+        via: str | None = None,
     ) -> dns.message.Message:
         """Ask *server*, an address, one question.
 
         Raises:
             DnsError: it could not be asked.
         """
-        return self.ask(server, [Question(name=name, type=rdtype, dnssec=dnssec)])[0]
+        return self.ask(server, [Question(name=name, type=rdtype, dnssec=dnssec)], via=via)[0]
 
     def ask(
         self, server: str, questions: Sequence[Question], *, via: str | None = None

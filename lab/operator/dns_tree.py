@@ -34,7 +34,7 @@ class Delegation:
         ttl: longest time in seconds that a cache may keep any of that.
         ds: DS records in presentation format, upper-case digests.
         ds_ttl: their time to live in seconds; 0 without any.
-        servers: addresses of the parent's servers, all of which said the same.
+        said_by: addresses of the parent's servers, all of which said the same.
     """
 
     nameservers: frozenset[str]
@@ -42,7 +42,7 @@ class Delegation:
     ttl: int
     ds: frozenset[str] = frozenset()
     ds_ttl: int = 0
-    servers: tuple[str, ...] = field(default=(), compare=False)
+    said_by: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Tree:
@@ -82,6 +82,14 @@ class Tree:
                     where=zone,
                 )
         return first
+
+    def servers(self, zone: str) -> tuple[str, ...]:
+        """Return the addresses of the servers that *zone* is delegated to.
+
+        Raises:
+            DnsError: no server on the way could be asked.
+        """
+        return self._walk(dns.name.from_text(zone))[1]
 
     def parent(self, zone: str) -> str:
         """Return the name of the zone that delegates *zone*, absolute.
@@ -161,7 +169,7 @@ class Tree:
             ttl=max([cut.ttl, *glue.values()]),
             ds=frozenset(presented(rdata) for rdata in ds or ()),
             ds_ttl=ds.ttl if ds else 0,
-            servers=servers,
+            said_by=servers,
         )
 
     def _walk(self, zone: dns.name.Name) -> tuple[tuple[str, ...], tuple[str, ...]]:

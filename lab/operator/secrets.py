@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from lab.errors import CouldNotError
 from lab.fleet import Host
+from lab.zone_key import ZoneKey
 
 _SECRET_BYTES: Final = 32
 _PASSWORD_BYTES: Final = 18
@@ -77,6 +78,13 @@ class Secrets:
     def tsig(self, name: str) -> str:
         """Return the shared key *name* for signing DNS messages (RFC 8945), in base64."""
         return self._kept(f"tsig/{name}", _random_base64)
+
+    def zone_key(self, zone: str) -> ZoneKey:
+        """Return the key that every server of *zone* signs it with."""
+        name = f"{zone.rstrip('.')}."
+        return ZoneKey(
+            zone=name, private=self._kept(f"zone/{name}", lambda: ZoneKey.make(name).private)
+        )
 
     def wireguard(self, host: Host | str) -> KeyPair:
         """Return a host's keys for the mesh, as wg(8) prints them."""

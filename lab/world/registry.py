@@ -28,7 +28,8 @@ from lab.world.names import (
     top_level,
 )
 from lab.world.render import render
-from lab.world.secrets import REGISTRAR_KEY, WorldSecrets, ZoneKey
+from lab.world.secrets import REGISTRAR_KEY, WorldSecrets
+from lab.zone_key import ZoneKey
 
 DIRECTORY: Final = "/var/lib/bind"
 SLOW_TTL: Final = 86400

@@ -14,66 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-import dns.dnssec
-from cryptography.hazmat.primitives.asymmetric import ec
-from dns.dnssectypes import Algorithm
-from dns.rdtypes.ANY.DNSKEY import DNSKEY
-from dns.rdtypes.dnskeybase import Flag
-
 from lab.errors import CouldNotError
 from lab.fleet import Fleet
 from lab.world.names import registry_zones
+from lab.zone_key import ZoneKey
 
 REGISTRAR_KEY: Final = "registrar"
 """Name of the TSIG key (RFC 8945, hmac-sha256) that signs a registrar's updates."""
 
-_ALGORITHM: Final = Algorithm.ECDSAP256SHA256
-_CURVE: Final = ec.SECP256R1()
 _BYTES: Final = 32
 
 
 class WorldSecretsError(CouldNotError):
     """The world's secrets could not be read or kept."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZoneKey:
-    """The one key that signs a zone: a combined signing key, ECDSA P-256 with SHA-256.
-
-    Attributes:
-        zone: absolute name.
-        private: the private number, in base64.
-    """
-
-    zone: str
-    private: str = field(repr=False)
-
-    @classmethod
-    def make(cls, zone: str) -> Self:
-        """Make a fresh key."""
-        number = ec.generate_private_key(_CURVE).private_numbers().private_value
-        return cls(zone=zone, private=base64.b64encode(number.to_bytes(_BYTES)).decode())
-
-    @property
-    def dnskey(self) -> str:
-        """Return the rdata of its DNSKEY record (RFC 6605)."""
-        return self._rdata.to_text()
-
-    @property
-    def ds(self) -> str:
-        """Return the rdata of the DS record that the parent has, or a validator trusts."""
-        return dns.dnssec.make_ds(self.zone, self._rdata, "SHA256").to_text()
-
-    @property
-    def basename(self) -> str:
-        """Return the name that BIND gives to the key's files, without suffix."""
-        return f"K{self.zone}+{_ALGORITHM:03d}+{dns.dnssec.key_id(self._rdata):05d}"
-
-    @property
-    def _rdata(self) -> DNSKEY:
-        number = int.from_bytes(base64.b64decode(self.private))
-        public = ec.derive_private_key(number, _CURVE).public_key()
-        return dns.dnssec.make_dnskey(public, _ALGORITHM, flags=Flag.ZONE | Flag.SEP)
 
 
 @dataclass(frozen=True, kw_only=True)
