@@ -20,12 +20,13 @@ require 'tmpdir'
 require 'puppet'
 require_relative 'fleet_facts'
 
-# Errors are raised; a warning would go unseen.
+# Errors are raised; a warning would go unseen in the log of a server.
+WARNINGS = []
 Puppet::Util::Log.newdesttype(:warnings) do
   match :warnings
 
   def handle(message)
-    warn "Warning: #{message.message}" if message.level == :warning
+    WARNINGS << message.message if message.level == :warning
   end
 end
 
@@ -63,7 +64,7 @@ class Environment
     node.trusted_data = trusted
     node.add_server_facts({})
     Puppet.override(current_environment: @environment, rich_data: true) do
-      Puppet::Parser::Compiler.compile(node)
+      Puppet::Parser::Compiler.compile(node).filter(&:virtual?)
     end
   end
 
@@ -131,9 +132,9 @@ class Record
     path = @environment.file(source)
     return unless path
 
-    files = File.directory?(path) ? Dir["#{path}/**/*"].select { |each| File.file?(each) }.sort : [path]
+    files = Dir[path, "#{path}/**/*"].select { |each| File.file?(each) }
     digest = Digest::SHA256.new
-    files.each { |each| digest << "#{Digest::SHA256.file(each)} #{each.delete_prefix(path)}\n" }
+    files.sort.each { |each| digest << "#{Digest::SHA256.file(each)} #{each.delete_prefix(path)}\n" }
     "#{source} #{digest}"
   end
 end
@@ -168,4 +169,5 @@ rescue Puppet::Error => e
   warn "#{name} (#{kind}): #{environment.relative(e.message)}"
   false
 end
-exit(failed.empty? ? 0 : 1)
+WARNINGS.uniq.each { |message| warn environment.relative(message) }
+exit(failed.empty? && WARNINGS.empty? ? 0 : 1)
