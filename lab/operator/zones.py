@@ -242,11 +242,19 @@ def compare(
         soa: whether the start of authority counts.
     """
     sides = _by_key(wanted, soa=soa), _by_key(found, soa=soa)
-    return tuple(
-        Difference(name=key[0], type=key[1], wanted=sides[0].get(key), found=sides[1].get(key))
-        for key in sorted(sides[0].keys() | sides[1].keys())
-        if not _same(sides[0].get(key), sides[1].get(key), ttls=ttls)
-    )
+    keys = sorted(sides[0].keys() | sides[1].keys())
+    pairs = ((sides[0].get(key), sides[1].get(key)) for key in keys)
+    return tuple(each for pair in pairs if (each := differ(*pair, ttls=ttls)) is not None)
+
+
+def differ(
+    wanted: RecordSet | None, found: RecordSet | None, *, ttls: bool = True
+) -> Difference | None:
+    """Return how two record sets of one name and type differ; None when they do not."""
+    one = wanted or found
+    if one is None or (wanted and found and _same(wanted, found, ttls=ttls)):
+        return None
+    return Difference(name=one.name, type=one.type, wanted=wanted, found=found)
 
 
 def _origin(origin: str) -> dns.name.Name:
@@ -270,9 +278,7 @@ def _by_key(zone: Zone, *, soa: bool) -> dict[tuple[str, str], RecordSet]:
     return {(each.name, each.type): each for each in zone if soa or each.type != "SOA"}
 
 
-def _same(one: RecordSet | None, other: RecordSet | None, *, ttls: bool) -> bool:
-    if one is None or other is None:
-        return False
+def _same(one: RecordSet, other: RecordSet, *, ttls: bool) -> bool:
     return _values(one) == _values(other) and (not ttls or one.ttl == other.ttl)
 
 
