@@ -26,7 +26,8 @@ class Lookup:
             another random one each time, so that no cache has the answer.
         type: such as ``MX``.
         expect: the sets of values allowed, as in a zone file with absolute names (the old
-            and the new one during a cutover); any answer at all when empty.
+            and the new one during a cutover); any answer at all when empty. Case counts where
+            the protocol says so.
         rcode: the status expected; with ``NXDOMAIN`` no value is.
         secure: the resolver must say that it validated the answer (AD, RFC 4035 3.2.3).
     """
@@ -75,6 +76,15 @@ class Probe:
     attempts: int = 1
     port: int = 53
 
+    def __post_init__(self) -> None:
+        """Refuse a probe that could see nothing.
+
+        Raises:
+            ValueError: it has nobody or nothing to ask, or no pace.
+        """
+        if not self.servers or not self.lookups or self.cadence <= 0 or self.attempts < 1:
+            raise ValueError(f"the probe {self.name!r} has nobody, nothing or no time to ask")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -100,7 +110,7 @@ class Plan:
         """Read a plan.
 
         Raises:
-            ValueError: it is not JSON.
+            ValueError: it is not JSON, or a probe could see nothing.
             TypeError: a field is unknown or missing.
             KeyError: a part is missing.
         """

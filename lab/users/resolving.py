@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import dns.asyncquery
@@ -16,6 +17,8 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
 
 if TYPE_CHECKING:
@@ -37,15 +40,21 @@ class Reply:
 
     Attributes:
         rcode: its status.
-        values: of the type asked for, as in a zone file, after following aliases.
+        rdatas: of the type asked for, after following aliases. They compare as the protocol
+            does, whatever the case of the names in them.
         secure: whether the resolver says that it validated.
         server: who said it.
     """
 
     rcode: str
-    values: frozenset[str]
+    rdatas: frozenset[dns.rdata.Rdata]
     secure: bool
     server: str
+
+    @property
+    def values(self) -> frozenset[str]:
+        """The same as in a zone file."""
+        return frozenset(rdata.to_text() for rdata in self.rdatas)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +108,8 @@ class Exchange:
         """Say what went wrong without the addresses and numbers that asyncio adds."""
         if isinstance(error, TimeoutError):
             return f"no answer within {self.timeout:g} s"
+        if isinstance(error, EOFError):
+            return "connection closed"
         if isinstance(error, OSError) and error.errno:
             return os.strerror(error.errno).lower()
         return str(error) or type(error).__name__
@@ -143,16 +154,16 @@ def reply_of(answer: dns.message.Message, server: str) -> Reply:
     Raises:
         NoAnswerError: it is not the answer to a question.
     """
-    values: frozenset[str] = frozenset()
+    rdatas: frozenset[dns.rdata.Rdata] = frozenset()
     if isinstance(answer, dns.message.QueryMessage) and answer.rcode() == dns.rcode.NOERROR:
         try:
             rrset = answer.resolve_chaining().answer
         except dns.exception.DNSException as error:
             raise NoAnswerError(f"senseless answer from {server}: {error}") from error
-        values = frozenset(rdata.to_text() for rdata in rrset or ())
+        rdatas = frozenset(rrset or ())
     return Reply(
         rcode=dns.rcode.to_text(answer.rcode()),
-        values=values,
+        rdatas=rdatas,
         secure=bool(answer.flags & dns.flags.AD),
         server=server,
     )
@@ -166,8 +177,18 @@ def fault_in(reply: Reply, lookup: Lookup) -> str:
         return f"not validated by {reply.server}"
     if lookup.rcode != "NOERROR":
         return ""
-    if not reply.values:
+    if not reply.rdatas:
         return f"no data from {reply.server}"
-    if lookup.expect and reply.values not in {frozenset(values) for values in lookup.expect}:
+    if lookup.expect and reply.rdatas not in _expected(lookup):
         return f"wrong answer from {reply.server}: {', '.join(sorted(reply.values))}"
     return ""
+
+
+@cache
+def _expected(lookup: Lookup) -> tuple[frozenset[dns.rdata.Rdata], ...]:
+    """Return the sets of values allowed, read once."""
+    rdtype = dns.rdatatype.from_text(lookup.type)
+    return tuple(
+        frozenset(dns.rdata.from_text(dns.rdataclass.IN, rdtype, value) for value in values)
+        for values in lookup.expect
+    )

@@ -102,7 +102,7 @@ class Walker:
                 await self._hear_child(answer, delegation)
             reply = reply_of(answer, server)
             alias = _alias(answer)
-            if alias is None or reply.values or reply.rcode != "NOERROR":
+            if alias is None or reply.rdatas or reply.rcode != "NOERROR":
                 return reply
             name = alias
         raise NoAnswerError(f"the walk does not end at {name}")
