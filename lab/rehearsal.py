@@ -149,12 +149,9 @@ def current_zones(lab: Lab) -> list[Zone]:
     operator = operate.in_lab(lab)
     found = []
     for zone in fleet_zones(lab.fleet, lab.site):
-        servers = operator.tree.delegation(zone).servers
-        host = next(
-            name
-            for name in lab.fleet.hosts
-            if {str(lab.site.address(name).v4), str(lab.site.address(name).v6)} & set(servers)
-        )
+        server = min(operator.tree.delegation(zone).nameservers)
+        addresses = set(operator.tree.addresses(server))
+        host = next(name for name in lab.fleet.hosts if str(lab.site.address(name).v4) in addresses)
         found.append(operator.dns.axfr("127.0.0.1", zone, via=host))
     return found
 

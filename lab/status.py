@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from rich.console import Group, RenderableType
@@ -10,10 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.engine.base import State
+from lab.errors import CouldNotError
 from lab.faults import Faults
 from lab.lab import Lab
 from lab.milestones import Milestones
+from lab.operator.stage import Stage
 
+EVERYWHERE = re.compile(r"systemd-|cron$|dbus$|ssh$|getty|user@")
 COLOURS = {"running": "green", "frozen": "cyan", "stopped": "red", "absent": "dim"}
 
 
@@ -28,6 +33,7 @@ class MachineStatus:
     v6: str
     system: str
     failed: tuple[str, ...]
+    services: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,7 @@ class Status:
         lab: its name.
         block: its address block; -1 when it has none.
         machines: hosts first, then the world.
+        stage: steps that the fleet has made, as written down on the control host.
         milestone: the milestone it was last at; empty when none.
         milestones: saved ones that fit what is here now.
         faults: those in force.
@@ -47,6 +54,7 @@ class Status:
     lab: str
     block: int
     machines: tuple[MachineStatus, ...]
+    stage: tuple[str, ...]
     milestone: str
     milestones: tuple[str, ...]
     faults: tuple[str, ...]
@@ -65,6 +73,7 @@ def status(lab: Lab) -> Status:
             lab=lab.name,
             block=-1,
             machines=(),
+            stage=(),
             milestone="",
             milestones=(),
             faults=(),
@@ -74,20 +83,25 @@ def status(lab: Lab) -> Status:
     addresses = {cable.machine: cable for cable in (*plan.cables, plan.router)}
     order = [*plan.hosts, *plan.world]
     saved = Milestones(lab=lab)
+
+    def look(name: str) -> MachineStatus:
+        host = lab.fleet.hosts.get(name)
+        return _machine(
+            lab,
+            name,
+            states.get(name, State.ABSENT),
+            part="world" if host is None else "legacy" if host.legacy else host.role,
+            v4=str(addresses[name].v4),
+            v6=str(addresses[name].v6),
+        )
+
+    with ThreadPoolExecutor(max_workers=len(order)) as pool:
+        machines = list(pool.map(look, order))
     return Status(
         lab=lab.name,
         block=lab.store.block(),
-        machines=tuple(
-            _machine(
-                lab,
-                name,
-                states.get(name, State.ABSENT),
-                part=lab.fleet.hosts[name].role if name in plan.hosts else "world",
-                v4=str(addresses[name].v4),
-                v6=str(addresses[name].v6),
-            )
-            for name in order
-        ),
+        machines=tuple(machines),
+        stage=_stage(lab),
         milestone=str(lab.store.read().get("milestone", "")),
         milestones=tuple(one for one in saved.fitting()),
         faults=tuple(Faults(lab=lab).in_force()),
@@ -95,25 +109,57 @@ def status(lab: Lab) -> Status:
     )
 
 
+LOOK = """
+systemctl is-system-running || true
+systemctl list-units --plain --no-legend --state=failed
+echo --
+systemctl list-units --plain --no-legend --type=service --state=running
+"""
+
+
+def _stage(lab: Lab) -> tuple[str, ...]:
+    """Return the steps made; none when the control host cannot be asked."""
+    control = lab.fleet.control.name
+    if lab.engine.states().get(control) is not State.RUNNING:
+        return ()
+    try:
+        return tuple(Stage(ssh=lab.ssh, host=control).reached())
+    except CouldNotError:
+        return ()
+
+
 def _machine(lab: Lab, name: str, state: State, *, part: str, v4: str, v6: str) -> MachineStatus:
     system = ""
     failed: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
     if state is State.RUNNING:
-        system = lab.engine.run(
-            name, ["systemctl", "is-system-running"], check=False
-        ).output.strip()
-        if system != "running":
-            failed = _failed_units(lab, name)
+        said = lab.engine.run(name, ["sh", "-c", LOOK], check=False).output
+        system, failed, services = parse(said)
     return MachineStatus(
-        name=name, part=part, state=str(state), v4=v4, v6=v6, system=system, failed=failed
+        name=name,
+        part=part,
+        state=str(state),
+        v4=v4,
+        v6=v6,
+        system=system,
+        failed=failed,
+        services=services,
     )
 
 
-def _failed_units(lab: Lab, name: str) -> tuple[str, ...]:
-    said = lab.engine.run(
-        name, ["systemctl", "list-units", "--failed", "--plain", "--no-legend"], check=False
-    ).output
-    return tuple(line.split()[0] for line in said.splitlines() if line.strip())
+def parse(said: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return the system's state, its failed units and its services, from what LOOK printed.
+
+    Services that every Debian runs are left out.
+    """
+    before, _, after = said.partition("--\n")
+    system, *failed = before.splitlines() or [""]
+    running = (line.split()[0].removesuffix(".service") for line in after.splitlines() if line)
+    return (
+        system.strip(),
+        tuple(line.split()[0] for line in failed if line.strip()),
+        tuple(name for name in running if not EVERYWHERE.match(name)),
+    )
 
 
 def render(found: Status) -> RenderableType:
@@ -121,25 +167,27 @@ def render(found: Status) -> RenderableType:
     if not found.machines:
         return Text(f"The lab {found.lab} is down. `./invoke lab-up` brings it up.")
     table = Table(title=f"Lab {found.lab}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("machine", "part", "state", "system", "IPv4", "IPv6"):
+    for heading in ("machine", "part", "state", "IPv4", "IPv6"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("services")
     for one in found.machines:
-        system = one.system or "-"
-        if one.failed:
-            system = f"{system}: {', '.join(one.failed)}"
         table.add_row(
             Text(one.name, style="bold" if one.part != "world" else ""),
             one.part,
             Text(one.state, style=COLOURS.get(one.state, "")),
-            Text(system, style="green" if one.system == "running" else "red"),
             one.v4,
             one.v6,
+            Text.assemble(
+                *((f"{unit} failed ", "red") for unit in one.failed),
+                " ".join(one.services),
+            ),
         )
     return Group(table, Text(), *_lines(found))
 
 
 def _lines(found: Status) -> Sequence[Text]:
     lines = [
+        Text.assemble(("stage      ", "dim"), ", ".join(found.stage) or "bare"),
         Text.assemble(("milestone  ", "dim"), found.milestone or "none yet"),
         Text.assemble(("saved      ", "dim"), ", ".join(found.milestones) or "none"),
         Text.assemble(
