@@ -21,7 +21,7 @@ from lab.users.session import shipped
 from lab.verdict import Budget, Outcome, judge
 
 OLD, NEW = "127.0.53.2", "127.0.53.3"
-ZONE = "www 20 A 192.0.2.1\n"
+ZONE = "@ 20 NS ns1\nwww 20 A 192.0.2.1\n"
 
 
 @pytest.fixture
