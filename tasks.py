@@ -12,9 +12,11 @@ from invoke.context import Context
 from lab import bench as benchmark
 from lab import checks, rehearsal
 from lab.cli import command, print_json, the_lab, the_operator
-from lab.console import console
+from lab.console import TerminalReporter, console
 from lab.fleet import Fleet
 from lab.milestones import Milestones
+from lab.operator.puppet import TREE
+from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.status import render, status
 from lab.steps import step_class
 
@@ -167,6 +169,24 @@ def fleet_check(_: Context) -> None:
 def puppet_check(_: Context) -> None:
     """Check the Puppet code: syntax, lint, templates, specs, every host's catalog."""
     checks.puppet()
+
+
+@command(
+    iterable=["pin"],
+    help={"pin": "pin this Debian package's version now, and all others anew; may be repeated"},
+)
+def puppet_modules(_: Context, pin: list[str]) -> None:
+    """Fetch the pinned Puppet modules and verify their checksums.
+
+    Examples:
+      ./invoke puppet-modules
+      ./invoke puppet-modules --pin puppet-module-puppetlabs-stdlib
+    """
+    report = TerminalReporter()
+    modules = PuppetModules(repository=TREE, fetch=fetch_by_apt(report=report), report=report)
+    if pin:
+        modules.pin(pin)
+    modules.ensure()
 
 
 @command(name="test", help={"fast": "leave the scenarios out", "all": "the slow ones, too"})

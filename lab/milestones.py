@@ -28,7 +28,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 # What a lab's state depends on besides its images. Probes, reports and tests do not matter.
 MADE_OF = ("fleet.yaml", "lab/world", "lab/machines.py")
 MADE_BY_STEPS = ("puppet", "lab/operator", "lab/steps/base.py")
-IGNORED = {"__pycache__", "spec", ".gitignore"}
+# The pinned modules are covered by their lock file, and may not be there yet.
+IGNORED = {"__pycache__", "spec", "modules", ".gitignore"}
 KEEPSAKES = ("secrets", "ssh")
 BARE = "bare"
 STEPS: tuple[str, ...] = get_args(StepName)

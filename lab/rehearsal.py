@@ -12,7 +12,9 @@ from rich.table import Table
 from lab import operate
 from lab.lab import Lab
 from lab.milestones import BARE, Milestones
+from lab.operator.puppet import TREE
 from lab.operator.zones import APEX, Zone
+from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.steps import STEPS, Step, step_class
 from lab.users.plan import standard_plan
 from lab.users.probes import Lookup
@@ -50,6 +52,8 @@ def perform(step: Step, *, dry_run: bool = False) -> None:
         step: the step.
         dry_run: only ask whether it may start.
     """
+    report = step.operator.report
+    PuppetModules(repository=TREE, fetch=fetch_by_apt(report=report), report=report).ensure()
     step.check()
     if dry_run:
         return

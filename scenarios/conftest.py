@@ -14,7 +14,12 @@ import pytest
 from lab.console import TerminalReporter
 from lab.fleet import Fleet
 from lab.lab import Lab
-from lab.rehearsal import reach
+from lab.milestones import Milestones
+from lab.operate import in_lab
+from lab.operator import Operator
+from lab.rehearsal import Rehearsed, chain, reach, under_load
+from lab.steps import step_class
+from lab.verdict import Budget
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +40,12 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
 
 
 @pytest.fixture
+def operator(lab: Lab) -> Operator:
+    """Return the lab's operator."""
+    return in_lab(lab)
+
+
+@pytest.fixture(scope="module")
 def lab_at(lab: Lab) -> Callable[[str], Lab]:
     """Return a function that brings the lab to a milestone, as if nothing else had happened."""
 
@@ -43,3 +54,19 @@ def lab_at(lab: Lab) -> Callable[[str], Lab]:
         return lab
 
     return go
+
+
+@pytest.fixture(scope="module")
+def make_step(lab: Lab) -> Callable[[str, Budget], Rehearsed]:
+    """Return a function that makes a step from the milestone before it, under load.
+
+    The state reached becomes the step's milestone, for whatever scenario needs it next.
+    """
+
+    def make(name: str, budget: Budget) -> Rehearsed:
+        reach(lab, chain(name)[-2])
+        done = under_load(lab, step_class(name)(operator=in_lab(lab)), budget=budget)
+        Milestones(lab=lab).take(name)
+        return done
+
+    return make
