@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import puppet_check
 from lab.console import TerminalReporter, console
 from lab.errors import CheckFailedError
 
@@ -86,8 +87,6 @@ def fast() -> None:
 
 def puppet() -> None:
     """Run the checks of the Puppet code."""
-    from lab import puppet_check  # noqa: PLC0415
-
     puppet_check.run(report=TerminalReporter())
 
 

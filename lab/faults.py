@@ -11,19 +11,19 @@ were never synced survive here and may not on a real disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 from lab.engine.base import Engine, State
 from lab.errors import CouldNotError
 from lab.fleet import Fleet
+from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.world.latency import router_end
 from lab.world.machines import ROUTER
 
 Direction = Literal["from", "to"]
-Mark = Callable[[str, str], None]
 PREFIX = "fault_"
 
 
@@ -79,14 +79,13 @@ class Faults:
 
     Args:
         lab: the lab.
-        mark: called with ``begin`` or ``end`` and the fault's name, to be written into the same
-            history as what the users saw.
+        marks: the history that the users write into as well; None to keep none.
     """
 
-    def __init__(self, *, lab: Lab, mark: Mark | None = None) -> None:
+    def __init__(self, *, lab: Lab, marks: HistoryWriter | None = None) -> None:
         self._lab = lab
         self._engine: Engine = lab.engine
-        self._mark = mark or (lambda _phase, _name: None)
+        self._marks = marks
 
     @contextmanager
     def silent_cut(self, machine: str) -> Iterator[None]:
@@ -192,8 +191,5 @@ class Faults:
 
     @contextmanager
     def _marked(self, name: str) -> Iterator[None]:
-        self._mark("begin", name)
-        try:
+        with self._marks.span("fault", name) if self._marks else nullcontext():
             yield
-        finally:
-            self._mark("end", name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +13,10 @@ from lab import operate
 from lab.lab import Lab
 from lab.milestones import BARE, Milestones
 from lab.operator.puppet import TREE
-from lab.operator.zones import APEX, Zone
 from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.steps import STEPS, Step, step_class
-from lab.users.plan import standard_plan
-from lab.users.probes import Lookup
-from lab.users.session import Users
 from lab.verdict import Budget, Outcome, Verdict
-from lab.world.names import fleet_zones
-
-# What a zone says of itself changes when it moves; everything else must not.
-OF_THE_ZONE_ITSELF = frozenset({"SOA", "NS"})
+from lab.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +28,14 @@ class Rehearsed:
         title: what it does.
         seconds: how long it took.
         verdict: what the users saw meanwhile.
-        history: directory of everything that was seen.
+        record: the page that shows the run.
     """
 
     step: str
     title: str
     seconds: float
     verdict: Verdict
-    history: Path
+    record: Path
 
 
 def perform(step: Step, *, dry_run: bool = False) -> None:
@@ -118,64 +111,32 @@ def under_load(lab: Lab, step: Step, *, budget: Budget | None = None) -> Rehears
     Args:
         lab: the lab.
         step: the step.
-        budget: what it may cost them; nothing at all when None.
+        budget: what it may cost them; no failed look-up when None.
     """
-    directory = lab.store.directory / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{step.name}"
-    with asking(lab, directory) as users, users.marks.span("step", step.name):
+    allowed = budget or Budget()
+    with Watch(lab=lab, title=f"Step {step.name}", budget=allowed) as watch:
         start = time.monotonic()
-        perform(step)
+        with watch.marks.span("step", step.name):
+            perform(step)
         seconds = time.monotonic() - start
+        watch.hold(until=allowed.at_least + allowed.failed)
     return Rehearsed(
         step=step.name,
         title=step.title,
         seconds=seconds,
-        verdict=users.verdict(f"step {step.name}", budget=budget or Budget()),
-        history=directory,
+        verdict=watch.verdict,
+        record=watch.record,
     )
-
-
-def asking(lab: Lab, directory: Path) -> Users:
-    """Return users who look up all that the fleet's zones say now, and names nobody has."""
-    zones = current_zones(lab)
-    return Users(
-        ssh=lab.ssh,
-        plan=standard_plan(
-            site=lab.site,
-            lookups=lookups(zones),
-            fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
-        ),
-        directory=directory,
-    )
-
-
-def current_zones(lab: Lab) -> list[Zone]:
-    """Return the fleet's zones as the server that the parent names serves them to itself."""
-    operator = operate.in_lab(lab)
-    found = []
-    for zone in fleet_zones(lab.fleet, lab.site):
-        server = min(operator.tree.delegation(zone).nameservers)
-        addresses = set(operator.tree.addresses(server))
-        host = next(name for name in lab.fleet.hosts if str(lab.site.address(name).v4) in addresses)
-        found.append(operator.dns.axfr("127.0.0.1", zone, via=host))
-    return found
-
-
-def lookups(zones: Iterable[Zone]) -> list[Lookup]:
-    """Return a question with its only right answer for every record set that must not change."""
-    return [
-        Lookup(name=zone.absolute(records.name), type=records.type, expect=(records.values,))
-        for zone in zones
-        for records in zone
-        if "*" not in records.name
-        and not (records.name == APEX and records.type in OF_THE_ZONE_ITSELF)
-    ]
 
 
 def line(done: Rehearsed) -> str:
     """Return what a step cost, as one line."""
     colour = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
     outcome = done.verdict.outcome
-    return f"[{colour[outcome]}]{outcome}[/] {done.step} in {done.seconds:.0f} s: {done.verdict}"
+    return (
+        f"[{colour[outcome]}]{outcome}[/] {done.step} in {done.seconds:.0f} s: {done.verdict}\n"
+        f"  [dim]{done.record}[/]"
+    )
 
 
 def table(done: Sequence[Rehearsed]) -> Table:

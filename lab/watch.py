@@ -1,0 +1,156 @@
+"""Users at work in a lab while something happens to it: judged at the end, and kept as a record."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab import operate
+from lab.history import HistoryWriter
+from lab.lab import Lab
+from lab.operator.zones import APEX, Zone
+from lab.report.record import Run, render
+from lab.store import root
+from lab.users.plan import standard_plan
+from lab.users.probes import Lookup
+from lab.users.session import Users, UsersError
+from lab.verdict import Budget, Verdict
+from lab.world.names import fleet_zones
+
+# What a zone says of itself changes when it moves; everything else must not.
+OF_THE_ZONE_ITSELF = frozenset({"SOA", "NS"})
+# At a hundred look-ups a second; a run that needs longer has lost its users.
+HOLD_SECONDS = 600.0
+
+
+class Watch:
+    """Users who look up everything the fleet's zones say, from the start of a block to its end.
+
+    ::
+
+        with Watch(lab=lab, title="Oslo loses power", budget=Budget(gap=20)) as watch:
+            with Faults(lab=lab, marks=watch.marks).power_loss("oslo"):
+                ...
+        print(watch.verdict)
+
+    Args:
+        lab: the lab.
+        title: what happens meanwhile, for people.
+        budget: what it may cost the users.
+        secure: whether the resolver must have validated what it tells them.
+    """
+
+    def __init__(self, *, lab: Lab, title: str, budget: Budget, secure: bool = False) -> None:
+        self._lab = lab
+        self._title = title
+        self._budget = budget
+        self._started = datetime.now(UTC)
+        slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        self.directory = root() / "records" / f"{self._started:%Y%m%d-%H%M%S}-{slug}"
+        zones = current_zones(lab)
+        self._users = Users(
+            ssh=lab.ssh,
+            plan=standard_plan(
+                site=lab.site,
+                lookups=lookups(zones, secure=secure),
+                fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
+            ),
+            directory=self.directory,
+        )
+        self.verdict: Verdict
+
+    @property
+    def marks(self) -> HistoryWriter:
+        """Where this side writes what it does, into the users' own history."""
+        return self._users.marks
+
+    @property
+    def record(self) -> Path:
+        """The page that shows the run."""
+        return self.directory / "record.html"
+
+    def __enter__(self) -> Self:
+        """Start the users."""
+        self._users.__enter__()
+        return self
+
+    def hold(self, *, until: int) -> None:
+        """Let the users go on until they have asked *until* times.
+
+        Raises:
+            UsersError: they do not get there.
+        """
+        deadline = time.monotonic() + HOLD_SECONDS
+        while (total := self._users.progress().total) < until:
+            if time.monotonic() > deadline:
+                raise UsersError(f"only {total} of {until} look-ups in {HOLD_SECONDS:.0f} s")
+            time.sleep(0.5)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the users, judge what they saw, write the record."""
+        self._users.__exit__(exc_type, exc, trace)
+        self.verdict = self._users.verdict(self._title, budget=self._budget)
+        run = Run(
+            title=self._title,
+            fleet=self._lab.fleet.name,
+            started=self._started,
+            commit=commit(),
+            engine="Docker",
+            facts={
+                "lab": self._lab.name,
+                "limits": self._lab.engine.limits() or "as in fleet.yaml",
+            },
+        )
+        page = render(run, history=self._users.history(), verdicts=[self.verdict])
+        self.record.write_text(page)
+
+
+def current_zones(lab: Lab) -> list[Zone]:
+    """Return the fleet's zones as the server that the parent names serves them to itself."""
+    operator = operate.in_lab(lab)
+    found = []
+    for zone in fleet_zones(lab.fleet, lab.site):
+        server = min(operator.tree.delegation(zone).nameservers)
+        addresses = set(operator.tree.addresses(server))
+        host = next(name for name in lab.fleet.hosts if str(lab.site.address(name).v4) in addresses)
+        found.append(operator.dns.axfr("127.0.0.1", zone, via=host))
+    return found
+
+
+def lookups(zones: Iterable[Zone], *, secure: bool = False) -> list[Lookup]:
+    """Return a question with its only right answer for every record set that must not change."""
+    return [
+        Lookup(
+            name=zone.absolute(records.name),
+            type=records.type,
+            expect=(records.values,),
+            secure=secure,
+        )
+        for zone in zones
+        for records in zone
+        if "*" not in records.name
+        and not (records.name == APEX and records.type in OF_THE_ZONE_ITSELF)
+    ]
+
+
+def commit() -> str:
+    """Return the commit that runs, with ``-dirty`` where the working tree differs."""
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return said.stdout.strip() or "unknown"
