@@ -29,8 +29,9 @@ from lab.text import last_line
 
 HERE = Path(__file__).parent / "images"
 REPOSITORY = "generalprove"
-# Below /usr/share, and of no use to a machine that lives for an afternoon.
-UNREAD = ("doc", "man", "locale", "info")
+# Below /usr/share, and of no use to a machine that lives for an afternoon. The directories of
+# manual pages stay: some packages link into them when they are installed.
+UNREAD = ("doc/*", "man/*/*", "locale/*", "info/*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ class Images:
 
     def _debian(self, release: str) -> str:
         """Return the name of a plain Debian image, fetched or made."""
-        made = f"{REPOSITORY}/debian:{release}"
+        made = f"{REPOSITORY}/debian:{release}-{_digest(*_packages(), *UNREAD)}"
         if self._exists(made):
             return made
         official = f"debian:{release}"
@@ -150,18 +151,13 @@ class Images:
                 where=f"Debian {release}",
                 remedy="Install the package mmdebstrap, or let the engine reach a registry",
             )
-        packages = [
-            line
-            for line in (HERE / "base" / "packages.txt").read_text().splitlines()
-            if line and not line.startswith("#")
-        ]
         with tempfile.TemporaryDirectory(prefix="generalprove-") as directory:
             tar = Path(directory) / "debian.tar"
             made = subprocess.run(
                 [
                     *("mmdebstrap", "--quiet", "--variant=minbase", "--components=main"),
-                    f"--include={','.join(packages)}",
-                    *(f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in UNREAD),
+                    f"--include={','.join(_packages())}",
+                    *(f"--dpkgopt=path-exclude=/usr/share/{what}" for what in UNREAD),
                     *("--dpkgopt=force-unsafe-io", release, str(tar)),
                 ],
                 capture_output=True,
@@ -186,3 +182,12 @@ class Images:
             except ImageNotFound:
                 return False
         return True
+
+
+def _packages() -> list[str]:
+    lines = (BASE.directory / "packages.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
