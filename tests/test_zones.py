@@ -178,6 +178,19 @@ def test_new_name_servers_come_with_their_addresses_and_the_old_addresses_stay()
     ]
 
 
+def test_name_servers_can_be_taken_back_with_their_addresses() -> None:
+    servers = {"ns-oslo.nordlys.example.": ["198.18.10.10"], "www.nordlys.example.": ["fd18::1"]}
+    changed = zone_changes.with_nameservers(SMALL, servers, ttl=5)
+    back = zone_changes.with_nameservers_of(changed, SMALL)
+    assert zones.compare(SMALL, back) == ()
+
+
+def test_a_serial_goes_above_what_a_secondary_has() -> None:
+    assert zone_changes.bumped(SMALL).soa.serial == 8
+    assert zone_changes.bumped(SMALL, above=6).soa.serial == 8
+    assert zone_changes.bumped(SMALL, above=20).soa.serial == 21
+
+
 def test_a_reverse_zone_gets_no_address() -> None:
     reverse = zones.read(
         "20.18.198.in-addr.arpa",

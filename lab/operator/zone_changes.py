@@ -48,9 +48,31 @@ def with_nameservers(zone: Zone, servers: Mapping[str, Iterable[str]], *, ttl: i
     return Zone.of(zone.origin, zone.soa, [*kept, *new])
 
 
+def with_nameservers_of(zone: Zone, other: Zone) -> Zone:
+    """Return *zone* served as *other* is; addresses of servers unknown there are left out."""
+    known = {(each.name, each.type) for each in other.records}
+    left = zone.nameservers - other.nameservers
+    kept = [
+        each
+        for each in zone.records
+        if (each.name, each.type) != (APEX, "NS")
+        and (zone.absolute(each.name) not in left or (each.name, each.type) in known)
+    ]
+    named = [each for each in other.records if (each.name, each.type) == (APEX, "NS")]
+    return Zone.of(zone.origin, zone.soa, [*kept, *named])
+
+
 def with_serial(zone: Zone, serial: int) -> Zone:
     """Return *zone* as version *serial*."""
     return replace(zone, soa=replace(zone.soa, serial=serial))
+
+
+def bumped(zone: Zone, *, above: int | None = None) -> Zone:
+    """Return *zone* as its next version; as one that is newer than *above* as well, if given."""
+    serial = zone.soa.serial
+    if above is not None and newer(above, serial):
+        serial = above
+    return with_serial(zone, next_serial(serial))
 
 
 def next_serial(serial: int) -> int:
