@@ -1,0 +1,15 @@
+# @summary What compiles Clojure services ahead of their start.
+class profile::clojure_aot {
+  package { 'python3':
+    ensure => installed,
+  }
+
+  file { '/usr/local/sbin/clojure-aot':
+    ensure  => file,
+    owner   => 'root',
+    group   => 'root',
+    mode    => '0755',
+    source  => 'puppet:///modules/profile/clojure_aot.py',
+    require => Package['python3'],
+  }
+}
