@@ -1,0 +1,313 @@
+"""Puppet, as the operator uses it: releases onto the control host, runs on the others.
+
+A release stands beside those before it, and ``environments/production`` is a link that is
+switched in one step. Puppet Server keeps what it has read of a release: after a switch it is told
+to forget it, and until then hosts are held, or they would get a mixture of two.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ruamel.yaml import YAML
+
+from lab.errors import CheckFailedError, CouldNotError
+from lab.fleet import Host, Site
+from lab.operator.parallel import side_by_side
+from lab.operator.release import Release
+from lab.operator.ssh import Result, Ssh
+from lab.text import last_line
+
+TREE: Final = Path(__file__).resolve().parents[2] / "puppet"
+"""The control repository of this checkout."""
+
+CODE: Final = "/etc/puppet/code"
+CA: Final = "/etc/puppet/puppetserver/ca"
+SSLDIR: Final = "/var/lib/puppet/ssl"
+SERVER: Final = "puppetserver.service"
+
+RUN_SECONDS: Final = 1800.0
+"""How long a run may take: the first one installs everything."""
+
+_KEPT_RELEASES: Final = 5
+_SUMMARY: Final = "/var/cache/puppet/public/last_run_summary.yaml"
+_STATE: Final = "/var/cache/puppet/state"
+# Whoever holds a host leaves a word; these are ours to take back.
+_OURS: Final = "generalprove: "
+# puppet-agent(8), --detailed-exitcodes: 2 and 6 had changes, 4 and 6 had failures.
+_SUCCESS: Final = (0, 2)
+_FAILURE: Final = (4, 6)
+
+
+class PuppetError(CouldNotError):
+    """A release could not be deployed, or Puppet could not run on a host."""
+
+
+class PuppetCheckError(CheckFailedError):
+    """Puppet found out that a host, or the release, is not as it should be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of Puppet on one host.
+
+    Attributes:
+        host: its name.
+        changed: how many resources were changed, or would be.
+        failed: how many could not be brought into their state.
+        seconds: how long it took from outside, including the connection.
+        release: what it was made from.
+    """
+
+    host: str
+    changed: int
+    failed: int
+    seconds: float
+    release: str
+
+
+class Puppet:
+    """Puppet at one site.
+
+    Args:
+        ssh: the way to the hosts.
+        site: the fleet as it stands there.
+    """
+
+    def __init__(self, *, ssh: Ssh, site: Site) -> None:
+        self._ssh = ssh
+        self._site = site
+        self.control = next(host.name for host in site.hosts.values() if host.role == "control")
+
+    @property
+    def server(self) -> str:
+        """The certname of the control host."""
+        return self._site.certname(self.control)
+
+    def deploy(self, tree: Path) -> str:
+        """Make the control repository *tree* what every host is given from now on.
+
+        Returns:
+            The name of the release (:class:`lab.operator.release.Release`).
+
+        Raises:
+            PuppetError: Puppet Server did not forget the release before.
+        """
+        release = Release.of(tree)
+        target = f"{CODE}/releases/{release.name}"
+        if not self._ssh.run(self.control, ["test", "-d", target], check=False).ok:
+            unpack = f"""
+                rm -rf {target}.new; mkdir -p {target}.new
+                tar -xzf - --no-same-owner -C {target}.new
+                mv -T {target}.new {target}
+            """
+            self._ssh.run(self.control, unpack, stdin=release.archive(), timeout=300)
+        self.switch(release.name)
+        return release.name
+
+    def switch(self, release: str) -> None:
+        """Make a release that is on the control host the one in force.
+
+        Raises:
+            PuppetError: Puppet Server did not forget the release before.
+        """
+        script = f"""
+            cd {CODE}; mkdir -p environments; touch releases/{release}
+            ln -sfn ../releases/{release} environments/production.new
+            mv -T environments/production.new environments/production
+            ls -1dt releases/* | tail -n +{_KEPT_RELEASES + 1} | xargs -r rm -rf
+            systemctl is-active {SERVER} || true
+        """
+        if self._ssh.run(self.control, script).stdout.strip() != "inactive":
+            self._flush()
+
+    def _flush(self) -> None:
+        """Let Puppet Server forget what it has read of the environment."""
+        path = "/puppet-admin-api/v1/environment-cache?environment=production"
+        self.wait_for_server()
+        said = self._curl(f"https://{self.server}:8140{path}", "--request", "DELETE")
+        if said.stdout.strip() != "204":
+            raise PuppetError(
+                f"Puppet Server did not flush its cache: {said.stdout.strip()}",
+                where=self.control,
+                remedy=f"Restart {SERVER} before any host runs Puppet",
+            )
+
+    def wait_for_server(self, *, timeout: float = RUN_SECONDS) -> None:
+        """Wait until Puppet Server answers; fail at once when it failed to start."""
+        script = f"""
+            until systemctl is-active --quiet {SERVER}; do
+                ! systemctl is-failed --quiet {SERVER} ||
+                    {{ journalctl --unit {SERVER} --lines 5 --no-pager --output cat >&2; exit 1; }}
+                sleep 0.5
+            done
+        """
+        self._ssh.run(self.control, script, timeout=timeout)
+
+    def agent(self, host: Host | str, *, noop: bool = False) -> Run:
+        """Run Puppet on *host* once, and wait for it.
+
+        Args:
+            host: where.
+            noop: only look what would be changed.
+
+        Raises:
+            PuppetError: it did not run at all.
+            PuppetCheckError: it ran, and something failed.
+        """
+        name = host if isinstance(host, str) else host.name
+        return self.run(
+            name,
+            [
+                *("puppet", "agent", "--onetime", "--no-daemonize", "--verbose"),
+                *("--waitforcert", "0", "--waitforlock", "5", "--maxwaitforlock", "15m"),
+                *("--server", self.server, "--certname", self._site.certname(name)),
+                *(["--noop"] if noop else []),
+            ],
+        )
+
+    def run(self, host: str, command: Sequence[str]) -> Run:
+        """Run one of Puppet's commands that apply a catalog, and wait for it.
+
+        Raises:
+            PuppetError: it did not run at all.
+            PuppetCheckError: it ran, and something failed; a unit that does not start is that.
+        """
+        started = time.monotonic()
+        done = self._ssh.run(
+            host,
+            [*command, "--detailed-exitcodes", "--color=false"],
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        summary = self._summary(host) if done.code in (*_SUCCESS, *_FAILURE) else {}
+        return judge(done, summary, seconds=time.monotonic() - started)
+
+    def _summary(self, host: str) -> Mapping[str, Mapping[str, object]]:
+        found = YAML(typ="safe").load(self._ssh.read(host, _SUMMARY))
+        return found if isinstance(found, dict) else {}
+
+    def clean(self, host: str) -> None:
+        """Revoke *host*'s certificate and drop its request, if there is a server that has one."""
+        name = self._site.certname(host)
+        script = f"""
+            cd {CA} 2>/dev/null && systemctl is-active --quiet {SERVER} || exit 0
+            rm -f requests/{name}.pem
+            [ ! -e signed/{name}.pem ] || puppetserver ca clean --certname {name}
+        """
+        self._ssh.run(self.control, script)
+
+    def query(self, pql: str) -> list[dict[str, object]]:
+        """Ask PuppetDB a question in its language PQL."""
+        url = "https://localhost:8081/pdb/query/v4"
+        said = self._curl(url, "--get", "--data-urlencode", f"query={pql}", output="-")
+        found: list[dict[str, object]] = json.loads(said.stdout)
+        return found
+
+    def _curl(self, url: str, *options: str, output: str = "/dev/null") -> Result:
+        """Ask one of the control host's own services, with its own certificate."""
+        return self._ssh.run(
+            self.control,
+            [
+                *("curl", "--silent", "--show-error", "--max-time", "30", "--output", output),
+                *(("--fail",) if output == "-" else ("--write-out", "%{http_code}")),
+                *("--cacert", f"{SSLDIR}/certs/ca.pem"),
+                *("--cert", f"{SSLDIR}/certs/{self.server}.pem"),
+                *("--key", f"{SSLDIR}/private_keys/{self.server}.pem"),
+                *options,
+                url,
+            ],
+        )
+
+    @contextmanager
+    def held(self, hosts: Sequence[str], reason: str) -> Iterator[None]:
+        """Keep Puppet from running on *hosts* while the block runs."""
+        self.hold(hosts, reason)
+        try:
+            yield
+        finally:
+            self.release(hosts)
+
+    def hold(self, hosts: Sequence[str], reason: str) -> None:
+        """Keep Puppet from running on *hosts*, and wait until none is running there.
+
+        The same file as from ``puppet agent --disable``, without Puppet's second to start.
+
+        Raises:
+            PuppetCheckError: somebody else holds one of them.
+        """
+        message = json.dumps({"disabled_message": _OURS + reason})
+        script = f"""
+            mkdir -p {_STATE}; cd {_STATE}
+            if [ -e agent_disabled.lock ] && ! grep -qF '"{_OURS}' agent_disabled.lock; then
+                cat agent_disabled.lock; exit 9
+            fi
+            cat >agent_disabled.lock.new; mv -T agent_disabled.lock.new agent_disabled.lock
+            while kill -0 "$(cat agent_catalog_run.lock)"; do sleep 0.3; done 2>/dev/null
+        """
+
+        def one(host: str) -> None:
+            said = self._ssh.run(host, script, stdin=message, timeout=RUN_SECONDS, check=False)
+            if not said.ok:
+                raise PuppetCheckError(
+                    f"held by somebody else: {last_line(said.stdout + said.stderr)}",
+                    where=host,
+                    remedy="`puppet agent --enable` on the host releases it",
+                )
+
+        side_by_side(one, hosts)
+
+    def release(self, hosts: Sequence[str]) -> None:
+        """Let Puppet run again on *hosts*, unless somebody else holds them."""
+        lock = f"{_STATE}/agent_disabled.lock"
+        script = f"""! grep -qsF '"{_OURS}' {lock} || rm -f {lock}"""
+        side_by_side(lambda host: self._ssh.run(host, script), hosts)
+
+
+def judge(done: Result, summary: Mapping[str, Mapping[str, object]], *, seconds: float) -> Run:
+    """Return what a run did.
+
+    Args:
+        done: how the process ended.
+        summary: Puppet's own summary of it.
+        seconds: how long it took.
+
+    Raises:
+        PuppetError: it did not run at all.
+        PuppetCheckError: it ran, and something failed.
+    """
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
+    if done.code not in (*_SUCCESS, *_FAILURE):
+        held = [line for line in said if "administratively disabled" in line]
+        raise PuppetError(f"Puppet did not run: {_first(held, errors, said[-1:])}", where=done.host)
+    resources = summary.get("resources", {})
+    run = Run(
+        host=done.host,
+        # What is out of sync was changed, unless the run only looked.
+        changed=_number(resources.get("out_of_sync")),
+        failed=_number(resources.get("failed")) + _number(resources.get("failed_to_restart")),
+        seconds=seconds,
+        release=str(summary.get("version", {}).get("config", "")),
+    )
+    if done.code in _FAILURE or run.failed:
+        raise PuppetCheckError(
+            f"Puppet failed at {run.failed} resources: {_first(errors, said[-1:])}",
+            where=done.host,
+        )
+    return run
+
+
+def _first(*choices: Sequence[str]) -> str:
+    """Return the first text of the first choice that has one."""
+    return next((choice[0] for choice in choices if choice), "it said nothing")
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
