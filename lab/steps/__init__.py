@@ -1,0 +1,31 @@
+"""The steps of the migration, in their order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.errors import CouldNotError
+from lab.steps.base import Step, StepCheckError, StepError
+from lab.steps.control import Control
+
+STEPS: Final[tuple[type[Step], ...]] = (Control,)
+
+
+class NoStepError(CouldNotError):
+    """There is no step of that name."""
+
+
+def step_class(name: str) -> type[Step]:
+    """Return the step called *name*.
+
+    Raises:
+        NoStepError: there is none.
+    """
+    for step in STEPS:
+        if step.name == name:
+            return step
+    known = ", ".join(step.name for step in STEPS)
+    raise NoStepError(f"there is no step {name!r}", remedy=f"There are {known}")
+
+
+__all__ = ["STEPS", "NoStepError", "Step", "StepCheckError", "StepError", "step_class"]
