@@ -16,8 +16,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 from lab.engine.base import Engine, State
+from lab.engine.wiring import Cable
 from lab.errors import CouldNotError
-from lab.fleet import Fleet
 from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.world.latency import router_end
@@ -63,14 +63,23 @@ def cut_matches(
     return [f'{keyword[way]} "{router_end(machine)}" {chance}'.rstrip() for way in directions]
 
 
-def between_matches(fleet: Fleet, lab: Lab, one: str, other: str) -> list[str]:
-    """Return expressions for all traffic between two hosts, in both families."""
-    a, b = (lab.site.address(fleet.host(name)) for name in (one, other))
+def between_matches(one: Cable, other: Cable) -> list[str]:
+    """Return expressions for all traffic between two machines, in both families."""
     return [
-        f"ip saddr {a.v4} ip daddr {b.v4}",
-        f"ip saddr {b.v4} ip daddr {a.v4}",
-        f"ip6 saddr {a.v6} ip6 daddr {b.v6}",
-        f"ip6 saddr {b.v6} ip6 daddr {a.v6}",
+        f"{family} saddr {source} {family} daddr {target}"
+        for family, pair in (("ip", (one.v4, other.v4)), ("ip6", (one.v6, other.v6)))
+        for source, target in (pair, pair[::-1])
+    ]
+
+
+def port_matches(client: Cable, server: Cable, *, port: int) -> list[str]:
+    """Return expressions for what a client sends to one TCP port of a server."""
+    return [
+        f"{family} saddr {source} {family} daddr {target} tcp dport {port}"
+        for family, source, target in (
+            ("ip", client.v4, server.v4),
+            ("ip6", client.v6, server.v6),
+        )
     ]
 
 
@@ -110,8 +119,17 @@ class Faults:
     @contextmanager
     def partition(self, one: str, other: str) -> Iterator[None]:
         """Cut two hosts off from each other; the world reaches both."""
-        matches = between_matches(self._lab.fleet, self._lab, one, other)
+        cables = self._cables()
+        matches = between_matches(cables[one], cables[other])
         with self._rules(f"partition {one} {other}", matches):
+            yield
+
+    @contextmanager
+    def port_cut(self, client: str, server: str, *, port: int) -> Iterator[None]:
+        """Lose what one machine sends to one TCP port of another; all else goes through."""
+        cables = self._cables()
+        matches = port_matches(cables[client], cables[server], port=port)
+        with self._rules(f"cut {client} {server} {port}", matches):
             yield
 
     @contextmanager
@@ -185,6 +203,9 @@ class Faults:
                 yield
             finally:
                 self._engine.run(ROUTER, ["nft", "delete", "table", "inet", table(name)])
+
+    def _cables(self) -> dict[str, Cable]:
+        return {cable.machine: cable for cable in self._lab.blueprint().cables}
 
     def _sh(self, machine: str, *lines: str) -> None:
         self._engine.run(machine, ["sh", "-ec", "\n".join(lines)])

@@ -27,7 +27,7 @@ from lab.store import root
 PROJECT = Path(__file__).resolve().parent.parent
 # What a lab's state depends on besides its images. Probes, reports and tests do not matter.
 MADE_OF = ("fleet.yaml", "lab/world", "lab/machines.py")
-MADE_BY_STEPS = ("puppet", "lab/operator", "lab/steps/base.py")
+MADE_BY_STEPS = ("puppet", "lab/operator", "lab/steps/base.py", "lab/steps/phases.py")
 # The pinned modules are covered by their lock file, and may not be there yet.
 IGNORED = {"__pycache__", "spec", "modules", ".gitignore"}
 KEEPSAKES = ("secrets", "ssh")

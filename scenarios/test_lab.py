@@ -45,7 +45,9 @@ def test_three_servers_and_a_small_internet_come_up_without_a_failed_unit(
 def test_hosts_see_each_other_through_exactly_one_router(lab: Lab, family: str) -> None:
     address = lab.site.address("bergen")
     target = str(address.v4 if family == "4" else address.v6)
-    said = lab.ssh.run("outside", ["traceroute", f"-{family}", "-n", "-q1", "-w2", target]).stdout
+    said = lab.ssh.run(
+        "outside", ["traceroute", "-I", f"-{family}", "-n", "-q1", "-w2", target]
+    ).stdout
     hops = [line.split()[1] for line in said.splitlines()[1:]]
     router = lab.blueprint().router
     assert hops == [str(router.v4 if family == "4" else router.v6), target]

@@ -1,0 +1,84 @@
+"""DNS when something dies, as far as one server allows.
+
+Budgets: Puppet's and Tromsø's death cost nothing; a daemon that dies is back in seconds; a dead
+server costs exactly its own outage, and users are served again within seconds of its return.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+from moments import At
+
+from lab.errors import GeneralproveError
+from lab.faults import Faults
+from lab.lab import Lab
+from lab.operate import in_lab
+from lab.rehearsal import perform
+from lab.steps import step_class
+from lab.steps.dns_phases import Delegate
+from lab.verdict import Budget, Outcome
+from lab.watch import Watch
+
+NOTHING = Budget(failed=0, gap=2.0, at_least=1_000)
+# A daemon that systemd starts again: a pause, and what was in flight.
+RESTART = Budget(failed=150, gap=8.0, at_least=1_000)
+OUTAGE_SECONDS = 8.0
+# One server: its outage is the users'. What comes on top is how long a resolver that gave it up
+# takes to ask it again.
+ONE_SERVER = Budget(failed=3_000, gap=OUTAGE_SECONDS + 22.0, at_least=2_000)
+
+
+def test_tromso_dies_and_nobody_notices(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("dns")
+    with (
+        Watch(lab=lab, title="Tromsø dies", budget=NOTHING) as watch,
+        Faults(lab=lab, marks=watch.marks).power_loss("tromso"),
+    ):
+        watch.hold(until=NOTHING.at_least + 10)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def test_the_name_server_is_killed_and_comes_back_by_itself(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("dns")
+    with Watch(lab=lab, title="PowerDNS is killed", budget=RESTART) as watch:
+        watch.hold(until=300)
+        with watch.marks.span("fault", "pdns killed"):
+            lab.engine.run("oslo", ["systemctl", "kill", "-s", "KILL", "pdns.service"])
+        watch.hold(until=RESTART.at_least + RESTART.failed)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def test_oslo_is_cut_off_and_users_are_served_again_soon_after(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("dns")
+    with Watch(lab=lab, title="Oslo is cut off", budget=ONE_SERVER) as watch:
+        watch.hold(until=300)
+        with Faults(lab=lab, marks=watch.marks).silent_cut("oslo"):
+            time.sleep(OUTAGE_SECONDS)  # the outage itself
+        watch.hold(until=ONE_SERVER.at_least + ONE_SERVER.failed)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def test_an_unreachable_registrar_stops_the_cutover_and_costs_nothing(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("control")
+    with Watch(lab=lab, title="The registrar cannot be reached", budget=NOTHING) as watch:
+        with ExitStack() as fault:
+            faults = Faults(lab=lab, marks=watch.marks)
+
+            def begin() -> None:
+                fault.enter_context(faults.port_cut("outside", "registry", port=53))
+
+            operator = replace(in_lab(lab), report=At(title=Delegate.title, action=begin))
+            with pytest.raises(GeneralproveError):
+                perform(step_class("dns")(operator=operator))
+        perform(step_class("dns")(operator=in_lab(lab)))
+        watch.hold(until=NOTHING.at_least + 10)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)

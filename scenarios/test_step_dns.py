@@ -1,0 +1,125 @@
+"""Step `dns`: DNS moves from Bergen's hand-made server to Oslo, under load.
+
+Budgets: 0 failed of at least 10,000 look-ups forth; 0 failed back, from wherever it stands;
+an interruption costs nothing; afterwards every answer is signed and validated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from moments import At, PulledPlug, pull_the_plug
+
+from lab.lab import Lab
+from lab.operate import in_lab
+from lab.operator import Operator
+from lab.rehearsal import Rehearsed, perform
+from lab.steps import step_class
+from lab.steps.dns_phases import Delegate
+from lab.steps.dns_primary import Sign, Take, Trust
+from lab.verdict import Budget, Outcome
+from lab.watch import Watch
+from lab.world.names import fleet_zones
+
+CUTOVER = Budget(failed=0, gap=2.0, at_least=10_000)
+NOBODY_NOTICES = Budget(failed=0, gap=2.0, at_least=1_000)
+
+
+def interrupted(lab: Lab, *, title: str, waiting: bool) -> None:
+    """Make the step up to a phase, and be interrupted there."""
+    operator = replace(in_lab(lab), report=At(title=title, action=pull_the_plug, waiting=waiting))
+    with pytest.raises(PulledPlug):
+        perform(step_class("dns")(operator=operator))
+
+
+@pytest.fixture(scope="module")
+def made(make_step: Callable[[str, Budget], Rehearsed]) -> Rehearsed:
+    """Make the step once for the scenarios that look at its result."""
+    return make_step("dns", CUTOVER)
+
+
+def test_not_one_look_up_fails_while_dns_moves(made: Rehearsed) -> None:
+    assert made.verdict.outcome is Outcome.OK, str(made.verdict)
+
+
+@pytest.mark.usefixtures("made")
+def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
+    before = serials(lab, operator)
+    perform(step_class("dns")(operator=operator))
+    assert serials(lab, operator) == before
+    assert operator.puppet.agent("oslo").changed == 0
+
+
+@pytest.mark.usefixtures("made")
+def test_every_answer_is_validated_by_whoever_asks(lab: Lab) -> None:
+    with Watch(lab=lab, title="Validated DNS", budget=NOBODY_NOTICES, secure=True) as watch:
+        watch.hold(until=NOBODY_NOTICES.at_least + 10)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+@pytest.mark.usefixtures("made")
+def test_nothing_is_left_of_the_old_name_server(lab: Lab, operator: Operator) -> None:
+    assert lab.ssh.run("bergen", "systemctl is-active named || true").stdout.strip() == "inactive"
+    for zone in fleet_zones(lab.fleet, lab.site):
+        delegation = operator.tree.delegation(zone)
+        assert delegation.nameservers == {f"ns-oslo.{lab.fleet.domain}."}
+        assert delegation.ds
+
+
+@pytest.mark.usefixtures("made")
+def test_going_back_costs_no_look_up_either(lab: Lab, operator: Operator) -> None:
+    with Watch(lab=lab, title="DNS goes back", budget=NOBODY_NOTICES) as watch:
+        step_class("dns")(operator=operator).rollback()
+        watch.hold(until=NOBODY_NOTICES.at_least + 10)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+    assert as_before(lab, operator)
+
+
+def test_interrupted_half_way_it_goes_back_from_there(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("control")
+    with Watch(lab=lab, title="DNS goes back half-way", budget=NOBODY_NOTICES) as watch:
+        interrupted(lab, title=Delegate.title, waiting=True)
+        step_class("dns")(operator=in_lab(lab)).rollback()
+        watch.hold(until=NOBODY_NOTICES.at_least + 10)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+    assert as_before(lab, in_lab(lab))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [Take, Sign, Trust])
+@pytest.mark.parametrize("waiting", [False, True], ids=["before", "waiting"])
+def test_interrupted_anywhere_it_goes_back_from_there(
+    lab_at: Callable[[str], Lab], phase: type[Take | Sign | Trust], *, waiting: bool
+) -> None:
+    lab = lab_at("control")
+    title = f"DNS goes back from {phase.name}"
+    with Watch(lab=lab, title=title, budget=NOBODY_NOTICES) as watch:
+        interrupted(lab, title=phase.title, waiting=waiting)
+        step_class("dns")(operator=in_lab(lab)).rollback()
+        watch.hold(until=NOBODY_NOTICES.at_least + 10)
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+    assert as_before(lab, in_lab(lab))
+
+
+def serials(lab: Lab, operator: Operator) -> list[int]:
+    """Return the serial number of each zone, as Oslo serves it."""
+    server = str(lab.site.address("oslo").v4)
+    found = []
+    for zone in fleet_zones(lab.fleet, lab.site):
+        answer = operator.dns.query(server, zone, "SOA").answer
+        found.append(int(answer[0][0].serial))
+    return found
+
+
+def as_before(lab: Lab, operator: Operator) -> bool:
+    """Whether every zone is delegated to Bergen alone again, unsigned, and Bergen serves it."""
+    legacy = str(lab.site.address("bergen").v4)
+    names = {f"{name}.{lab.fleet.domain}." for name in ("ns1", "ns2")}
+    return operator.dns.serves(legacy) and all(
+        delegation.nameservers == names and not delegation.ds
+        for delegation in (
+            operator.tree.delegation(zone) for zone in fleet_zones(lab.fleet, lab.site)
+        )
+    )
