@@ -7,8 +7,9 @@ from typing import Final
 from lab.errors import CouldNotError
 from lab.steps.base import Step, StepCheckError, StepError
 from lab.steps.control import Control
+from lab.steps.dns import Dns
 
-STEPS: Final[tuple[type[Step], ...]] = (Control,)
+STEPS: Final[tuple[type[Step], ...]] = (Control, Dns)
 
 
 class NoStepError(CouldNotError):
