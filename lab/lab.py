@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lab import preflight
@@ -24,6 +23,7 @@ from lab.errors import CouldNotError
 from lab.fleet import Fleet, Site
 from lab.machines import RECIPES, WORLD, Blueprint, blueprint
 from lab.operator.ssh import Ssh
+from lab.parallel import side_by_side
 from lab.store import Store, root
 from lab.world import latency
 from lab.world.machines import ROUTER, world
@@ -31,10 +31,20 @@ from lab.world.names import NUMBERS
 from lab.world.secrets import WorldSecrets
 
 BOOT_SECONDS = 60.0
-# systemctl can wait for the end of a boot, but not yet for its beginning.
-BOOTED = (
-    "until [ -S /run/systemd/private ]; do sleep 0.05; done; systemctl is-system-running --wait"
-)
+# A boot is over when nothing is being started any more. What takes longest is not waited for:
+# whoever needs Puppet Server waits for it (lab.operator.puppet).
+BOOTED = r"""
+until [ -S /run/systemd/private ]; do sleep 0.05; done
+while state=$(systemctl is-system-running)
+    case $state in
+        initializing) ;;
+        starting) systemctl list-jobs --no-legend |
+            grep -qvE ' (puppetserver|puppetdb|puppet-run)\.service | [a-z-]+\.target ' ;;
+        *) false ;;
+    esac
+do sleep 0.1; done
+systemctl list-units --failed --plain --no-legend
+"""
 BUILD_SECONDS = 900.0
 
 
@@ -173,15 +183,10 @@ class Lab:
         """Wait until systemd has started everything, and fail at once on a failed unit."""
 
         def wait(name: str) -> None:
-            said = self.engine.run(
-                name, ["sh", "-c", BOOTED], timeout=BOOT_SECONDS, check=False
-            ).output.strip()
-            if said != "running":
-                failed = self.engine.run(
-                    name, ["systemctl", "--failed", "--no-legend", "--plain"], check=False
-                ).output.strip()
+            booted = self.engine.run(name, ["sh", "-c", BOOTED], timeout=BOOT_SECONDS, check=False)
+            if booted.output or not booted.ok:
                 raise LabError(
-                    f"did not boot cleanly ({said or 'no answer'}): {failed}",
+                    f"did not boot cleanly: {booted.output.strip() or 'it is still starting'}",
                     where=name,
                     remedy=f"`./invoke lab-logs {name} --lab {self.name}`",
                 )
@@ -236,16 +241,3 @@ class Lab:
             name, ["journalctl", "--no-pager", "-n", str(lines)], timeout=20, check=False
         )
         return said.output if said.ok else self.engine.console(name, lines=lines)
-
-
-def side_by_side(action: Callable[[str], None], names: Sequence[str]) -> None:
-    """Run *action* for all *names* at once; the first error counts.
-
-    Raises:
-        EngineError: whatever an action raised.
-    """
-    if not names:
-        return
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        for done in [pool.submit(action, name) for name in names]:
-            done.result()

@@ -14,8 +14,11 @@ from typing import Self
 from lab import operate
 from lab.history import HistoryWriter
 from lab.lab import Lab
+from lab.operator import zone_data
+from lab.operator.bind import Bind
 from lab.operator.zones import APEX, Zone
 from lab.report.record import Run, render
+from lab.steps.dns_facts import CONTENT_FILE
 from lab.store import root
 from lab.users.plan import standard_plan
 from lab.users.probes import Lookup
@@ -117,15 +120,14 @@ class Watch:
 
 
 def current_zones(lab: Lab) -> list[Zone]:
-    """Return the fleet's zones as the server that the parent names serves them to itself."""
+    """Return the fleet's zones: as the old server has them, or as data once it has retired."""
     operator = operate.in_lab(lab)
-    found = []
-    for zone in fleet_zones(lab.fleet, lab.site):
-        server = min(operator.tree.delegation(zone).nameservers)
-        addresses = set(operator.tree.addresses(server))
-        host = next(name for name in lab.fleet.hosts if str(lab.site.address(name).v4) in addresses)
-        found.append(operator.dns.axfr("127.0.0.1", zone, via=host))
-    return found
+    bind = Bind(ssh=operator.ssh, dns=operator.dns, host=lab.fleet.legacy.name)
+    if bind.state().active:
+        found = bind.zones()
+    else:
+        found = zone_data.from_hiera(operator.ssh.read(operator.puppet.control, CONTENT_FILE))
+    return [found[name.rstrip(".")] for name in fleet_zones(lab.fleet, lab.site)]
 
 
 def lookups(zones: Iterable[Zone], *, secure: bool = False) -> list[Lookup]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import shlex
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +19,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from lab.engine.base import Answer, EngineError, File, MachineSpec, State
+from lab.parallel import side_by_side
 
 LAB_LABEL = "generalprove.lab"
 MACHINE_LABEL = "generalprove.machine"
@@ -95,7 +95,7 @@ class DockerEngine:
     def create(self, specs: Sequence[MachineSpec]) -> None:
         """Make containers, stopped, with their files in place."""
         limited = self._limits_possible()
-        self._each(specs, lambda spec: self._create(spec, limited=limited))
+        side_by_side(lambda spec: self._create(spec, limited=limited), specs)
 
     def _create(self, spec: MachineSpec, *, limited: bool) -> None:
         options: dict[str, Any] = {}
@@ -126,31 +126,30 @@ class DockerEngine:
 
     def start(self, names: Sequence[str]) -> None:
         """Start containers; those that run already are left alone."""
-        self._each(names, lambda name: self._do("start", name, lambda box: box.start()))
+        side_by_side(lambda name: self._do("start", name, lambda box: box.start()), names)
 
     def stop(self, names: Sequence[str]) -> None:
         """Shut containers down through systemd."""
-        self._each(
-            names,
-            lambda name: self._do("stop", name, lambda box: box.stop(timeout=STOP_SECONDS)),
+        side_by_side(
+            lambda name: self._do("stop", name, lambda box: box.stop(timeout=STOP_SECONDS)), names
         )
 
     def kill(self, names: Sequence[str]) -> None:
         """Kill containers; a stopped one stays stopped. The page cache survives (findings)."""
         running = [name for name in names if self.states().get(name) is not State.STOPPED]
-        self._each(running, lambda name: self._do("kill", name, lambda box: box.kill()))
+        side_by_side(lambda name: self._do("kill", name, lambda box: box.kill()), running)
 
     def freeze(self, names: Sequence[str]) -> None:
         """Pause containers."""
-        self._each(names, lambda name: self._do("freeze", name, lambda box: box.pause()))
+        side_by_side(lambda name: self._do("freeze", name, lambda box: box.pause()), names)
 
     def thaw(self, names: Sequence[str]) -> None:
         """Unpause containers."""
-        self._each(names, lambda name: self._do("thaw", name, lambda box: box.unpause()))
+        side_by_side(lambda name: self._do("thaw", name, lambda box: box.unpause()), names)
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove containers in whatever state they are; one that is gone already is fine."""
-        self._each(names, self._remove)
+        side_by_side(self._remove, names)
 
     def _remove(self, name: str) -> None:
         with told_as(f"remove the machine {name}"):
@@ -188,7 +187,7 @@ class DockerEngine:
                 raise EngineError("the machine is not running, so it has no network", where=name)
             found[name] = str(pid)
 
-        self._each(names, look)
+        side_by_side(look, names)
         return found
 
     def script(self, text: str) -> None:
@@ -240,7 +239,7 @@ class DockerEngine:
                 all=True, filters={"label": f"{LAB_LABEL}={self._lab}"}, ignore_removed=True
             )
         with told_as("remove what belongs to the lab"):
-            self._each(found, _remove_container)
+            side_by_side(_remove_container, found)
 
     def limits(self) -> str:
         """Say whether this Docker can impose the limits of the real hardware."""
@@ -275,15 +274,6 @@ class DockerEngine:
     def _limits_possible(self) -> bool:
         info = self._client.info()
         return bool(info.get("MemoryLimit")) and bool(info.get("CpuCfsQuota"))
-
-    @staticmethod
-    def _each(items: Iterable[Any], action: Callable[[Any], None]) -> None:
-        todo = list(items)
-        if not todo:
-            return
-        with ThreadPoolExecutor(max_workers=min(8, len(todo))) as pool:
-            for done in [pool.submit(action, item) for item in todo]:
-                done.result()
 
 
 def archive(files: Mapping[str, File]) -> bytes:

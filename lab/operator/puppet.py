@@ -19,9 +19,9 @@ from ruamel.yaml import YAML
 
 from lab.errors import CheckFailedError, CouldNotError
 from lab.fleet import Host, Site
-from lab.operator.parallel import side_by_side
 from lab.operator.release import Release
 from lab.operator.ssh import Result, Ssh
+from lab.parallel import side_by_side
 from lab.text import last_line
 
 TREE: Final = Path(__file__).resolve().parents[2] / "puppet"

@@ -49,15 +49,11 @@ def with_nameservers(zone: Zone, servers: Mapping[str, Iterable[str]], *, ttl: i
 
 
 def with_nameservers_of(zone: Zone, other: Zone) -> Zone:
-    """Return *zone* served as *other* is; addresses of servers unknown there are left out."""
-    known = {(each.name, each.type) for each in other.records}
-    left = zone.nameservers - other.nameservers
-    kept = [
-        each
-        for each in zone.records
-        if (each.name, each.type) != (APEX, "NS")
-        and (zone.absolute(each.name) not in left or (each.name, each.type) in known)
-    ]
+    """Return *zone* served as *other* is.
+
+    Addresses of the servers that it had stay: a cache may know them by name for a while.
+    """
+    kept = [each for each in zone.records if (each.name, each.type) != (APEX, "NS")]
     named = [each for each in other.records if (each.name, each.type) == (APEX, "NS")]
     return Zone.of(zone.origin, zone.soa, [*kept, *named])
 

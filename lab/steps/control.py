@@ -13,7 +13,7 @@ from lab.fleet import Host
 from lab.operator.control_host import ControlHost
 from lab.operator.dashboard import Dashboard
 from lab.operator.enrolment import Enrolment
-from lab.operator.parallel import side_by_side
+from lab.parallel import side_by_side
 from lab.operator.puppet import SSLDIR, TREE
 from lab.operator.site_files import DASHBOARD_USER
 from lab.steps.base import Step, StepCheckError

@@ -57,12 +57,14 @@ class Served:
         kind: primary or secondary, as PowerDNS says; empty when it is nothing.
         zone: what it serves to itself; None when it serves nothing.
         signed: whether it signs the zone.
+        key_ttl: for how many seconds a cache may keep the zone's keys; 0 unless *signed*.
         unsigned: what is wrong with the signatures that users get; nothing unless *signed*.
     """
 
     kind: str = ""
     zone: Zone | None = None
     signed: bool = False
+    key_ttl: int = 0
     unsigned: tuple[str, ...] = ()
 
 
@@ -229,9 +231,11 @@ class Move:
             reply = ask.query("127.0.0.1", name, "DNSKEY", via=self.new.name)
         except DnsError:
             return Served(kind=kind)
-        signed = answered(reply, name, "DNSKEY") is not None
-        unsigned = self.unsigned(zone) if signed else ()
-        return Served(kind=kind, zone=zone, signed=signed, unsigned=unsigned)
+        keys = answered(reply, name, "DNSKEY")
+        if keys is None:
+            return Served(kind=kind, zone=zone)
+        wrong = self.unsigned(zone)
+        return Served(kind=kind, zone=zone, signed=True, key_ttl=keys.ttl, unsigned=wrong)
 
     def unsigned(self, zone: Zone) -> tuple[str, ...]:
         """Return what is wrong with the signatures of *zone* as users see them, everywhere."""

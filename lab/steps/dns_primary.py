@@ -210,7 +210,8 @@ class Trust(DnsPhase):
 
     @override
     def fades(self, facts: Facts) -> int:
-        return max(each.parent.ds_ttl for each in facts.zones.values())
+        # Keys that were believed because of the DS are believed for as long as they are kept.
+        return max(each.parent.ds_ttl + each.new.key_ttl for each in facts.zones.values())
 
     @override
     def do(self, facts: Facts) -> None:
