@@ -30,7 +30,7 @@ def lowered(longest: int) -> int:
 
 def longest(zones: Iterable[Zone]) -> int:
     """Return the longest time to live, in seconds, of anything in *zones*."""
-    return max(zone.longest_ttl for zone in zones)
+    return max((zone.longest_ttl for zone in zones), default=0)
 
 
 def remembered(facts: Facts) -> int:

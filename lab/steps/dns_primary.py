@@ -50,10 +50,9 @@ class Take(DnsPhase):
                 continue
             if each.new.zone.soa.mname != self.move.nameserver:
                 yield f"{name} names {each.new.zone.soa.mname} as its primary"
-            wanted = (
-                zone_changes.limited(content, ttl=facts.ttl_limit) if facts.ttl_limit else content
-            )
-            for difference in zones.compare(wanted, each.new.zone):
+            if each.new.zone.soa.serial != content.soa.serial:
+                yield f"{host} does not serve {name} as the data has it"
+            for difference in zones.compare(content, each.new.zone, ttls=False, soa=False):
                 yield f"{name}: {difference}"
             if each.old is not None:
                 for difference in zones.compare(each.old, each.new.zone, ttls=False, soa=False):
@@ -235,8 +234,13 @@ class Lengthen(DnsPhase):
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
-        limited = [f"nothing may be remembered for more than {facts.ttl_limit} s"]
-        return [*Trust(move=self.move).lacks(facts), *(limited if facts.ttl_limit else [])]
+        wrong = list(Trust(move=self.move).lacks(facts))
+        if facts.ttl_limit:
+            wrong.append(f"nothing may be remembered for more than {facts.ttl_limit} s")
+        for name, each in facts.zones.items():
+            if each.new.zone and name in facts.content:
+                wrong += [str(d) for d in zones.compare(facts.content[name], each.new.zone)]
+        return wrong
 
     @override
     def left(self, facts: Facts) -> Sequence[str]:
