@@ -143,6 +143,8 @@ def lookups(zones: Iterable[Zone], *, secure: bool = False) -> list[Lookup]:
         for records in zone
         if "*" not in records.name
         and not (records.name == APEX and records.type in OF_THE_ZONE_ITSELF)
+        # Names of name servers come and go with them.
+        and zone.absolute(records.name) not in zone.nameservers
     ]
 
 
