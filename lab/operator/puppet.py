@@ -8,6 +8,7 @@ to forget it, and until then hosts are held, or they would get a mixture of two.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,6 +163,7 @@ class Puppet:
             PuppetCheckError: it ran, and something failed.
         """
         name = host if isinstance(host, str) else host.name
+        self.wait_for_server()
         return self.run(
             name,
             [
@@ -285,7 +287,8 @@ def judge(done: Result, summary: Mapping[str, Mapping[str, object]], *, seconds:
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
     if done.code not in (*_SUCCESS, *_FAILURE):
-        held = [line for line in said if "administratively disabled" in line]
+        disabled = (re.search(r"administratively disabled[^;]*", line) for line in said)
+        held = [match[0] for match in disabled if match]
         raise PuppetError(f"Puppet did not run: {_first(held, errors, said[-1:])}", where=done.host)
     resources = summary.get("resources", {})
     run = Run(
