@@ -229,4 +229,4 @@ def test_half_a_zone_is_refused(text: str) -> None:
 def test_data_that_a_person_got_wrong_is_refused_with_the_reason(line: str, reason: str) -> None:
     good = zone_data.to_hiera([SMALL])
     with pytest.raises(ZoneError, match=reason):
-        zone_data.from_hiera(good + f"    - {line}\n")
+        zone_data.from_hiera(good + f"      - {line}\n")

@@ -65,7 +65,7 @@ def to_hiera(zones: Iterable[Zone]) -> str:
     content = CommentedMap()
     for zone in zones:
         content[zone.origin] = CommentedMap(
-            soa=_line(**asdict(zone.soa)),
+            soa=CommentedMap(asdict(zone.soa)),
             records=[
                 _line(name=r.name, ttl=r.ttl, type=r.type, values=[_escape(v) for v in r.values])
                 for r in zone.records
@@ -116,4 +116,5 @@ def _unescape(value: str) -> str:
 def _yaml() -> YAML:
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 10_000
+    yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
