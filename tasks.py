@@ -17,6 +17,7 @@ from lab.fleet import Fleet
 from lab.milestones import Milestones
 from lab.operator.puppet import TREE
 from lab.puppet_modules import PuppetModules, fetch_by_apt
+from lab.rehearsal import RehearsalCheckError
 from lab.status import render, status
 from lab.steps import step_class
 
@@ -110,18 +111,23 @@ def lab_restore(_: Context, milestone: str, lab: str = "default") -> None:
         Milestones(lab=it).restore(milestone)
 
 
-@command(help={**LAB, **UNTIL})
-def rehearse(_: Context, lab: str = "default", until: str = "") -> None:
+@command(help={**LAB, **UNTIL, "picture": "save what is printed as an SVG picture in this file"})
+def rehearse(_: Context, lab: str = "default", until: str = "", picture: str = "") -> None:
     """Walk the steps while users keep asking; print the outage that each one caused.
 
     Examples:
       ./invoke rehearse
       ./invoke rehearse --until dns
     """
-    it = the_lab(lab)
+    out = console(record=bool(picture))
+    it = the_lab(lab, out=out)
     with it.store.locked("rehearse"):
         done = rehearsal.rehearse(it, until=until)
-    console().print(rehearsal.table(done))
+    out.print(rehearsal.table(done))
+    if picture:
+        out.save_svg(picture, title="./invoke rehearse")
+    if not all(one.passed for one in done):
+        raise RehearsalCheckError("users noticed a step", remedy="Its record shows what they saw")
 
 
 @command(

@@ -17,6 +17,7 @@ from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import Task, task
+from rich.console import Console
 
 from lab.console import TerminalReporter, console
 from lab.errors import CouldNotError, Exit, GeneralproveError
@@ -75,9 +76,9 @@ def command(
     return decorate
 
 
-def the_lab(name: str) -> Lab:
+def the_lab(name: str, *, out: Console | None = None) -> Lab:
     """Return the lab called *name*, of the fleet in ``fleet.yaml``, reporting to the terminal."""
-    return Lab(name=name, fleet=Fleet.load(), report=TerminalReporter())
+    return Lab(name=name, fleet=Fleet.load(), report=TerminalReporter(out=out))
 
 
 @contextmanager

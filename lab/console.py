@@ -29,10 +29,24 @@ class Reporter(Protocol):
         """Wait *seconds*, showing what is left; used where the protocol itself demands a wait."""
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a rich console: colour on a terminal only, no wrapping in a log."""
+PICTURE_COLUMNS = 100
+
+
+def console(*, stderr: bool = False, record: bool = False) -> Console:
+    """Return a rich console: colour on a terminal only, no wrapping in a log.
+
+    Args:
+        stderr: whether it writes to standard error.
+        record: whether what it prints is kept, to be saved as a picture.
+    """
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, soft_wrap=not stream.isatty())
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        soft_wrap=not stream.isatty() and not record,
+        record=record,
+        width=PICTURE_COLUMNS if record else None,
+    )
 
 
 class TerminalReporter:

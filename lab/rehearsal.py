@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from lab import operate
+from lab.errors import CheckFailedError
 from lab.lab import Lab
 from lab.milestones import BARE, Milestones
 from lab.operator.puppet import TREE
@@ -17,6 +18,10 @@ from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.steps import STEPS, Step, step_class
 from lab.verdict import Budget, Outcome, Verdict
 from lab.watch import Watch
+
+
+class RehearsalCheckError(CheckFailedError):
+    """Users noticed more of a step than they were meant to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,11 @@ class Rehearsed:
     seconds: float
     verdict: Verdict
     record: Path
+
+    @property
+    def passed(self) -> bool:
+        """Whether users saw no more than they were meant to."""
+        return self.verdict.outcome is Outcome.OK
 
 
 def perform(step: Step, *, dry_run: bool = False) -> None:
@@ -99,7 +109,7 @@ def rehearse(lab: Lab, *, until: str = "") -> list[Rehearsed]:
         lab.report.say(f"[bold]Step {name}[/]: {step.title}")
         done.append(under_load(lab, step))
         lab.report.say(line(done[-1]))
-        if done[-1].verdict.outcome is not Outcome.OK:
+        if not done[-1].passed:
             break
         Milestones(lab=lab).take(name)
     return done

@@ -18,7 +18,7 @@ from lab.milestones import Milestones
 from lab.operate import in_lab
 from lab.operator import Operator
 from lab.rehearsal import Rehearsed, chain, reach, under_load
-from lab.steps import step_class
+from lab.steps import STEPS, step_class
 from lab.verdict import Budget
 
 
@@ -27,6 +27,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab")
     group.addoption("--lab", default="scenarios", help="name of the lab (default: %(default)s)")
     group.addoption("--keep", action="store_true", help="leave the lab up at the end")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the lab's own scenarios first, then the steps in their order, then the failures.
+
+    Each step's scenario leaves the milestone that the next one starts from.
+    """
+    order = ["test_lab", "test_world", *(f"test_step_{step.name}" for step in STEPS)]
+
+    def place(item: pytest.Item) -> int:
+        return order.index(item.path.stem) if item.path.stem in order else len(order)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
