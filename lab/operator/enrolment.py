@@ -93,9 +93,9 @@ class Enrolment:
                 raise
             self.forget(host)
             raise EnrolmentCheckError(
-                f"its certificate was not signed: {error.what}",
+                "its certificate was not signed",
                 where=host,
-                remedy="Puppet Server's log has the reason: it begins with autosign",
+                remedy=f"Puppet Server's log on {self.puppet.control} has the reason: see autosign",
             ) from error
         finally:
             self.ssh.run(host, ["rm", "-f", ATTRIBUTES])
