@@ -130,12 +130,11 @@ class Tree:
             trusted = {_ds(each) for each in self._anchors}
         else:
             trusted = self._trusted(zone, above)
-        vouched = dns.rrset.from_rdata_list(
-            name, keys.ttl, [key for key in keys if _vouched(name, key, trusted)]
-        )
+        vouched = [key for key in keys if _vouched(name, key, trusted)]
         if not vouched:
             raise DnsCheckError("none of its keys is one that its parent vouches for", where=zone)
-        check_signature(zone, keys, signatures(reply, zone, "DNSKEY"), vouched)
+        believed = dns.rrset.from_rdata_list(name, keys.ttl, vouched)
+        check_signature(zone, keys, signatures(reply, zone, "DNSKEY"), believed)
         return keys
 
     def _trusted(self, zone: str, above: Sequence[str]) -> set[dns.rdtypes.ANY.DS.DS]:
