@@ -67,16 +67,19 @@ def run(checks: Sequence[Check]) -> None:
     report = TerminalReporter()
     for check in checks:
         if check.loud:
-            ok, said = subprocess.run(check.argv, cwd=PROJECT, check=False).returncode == 0, ""
+            _run(check)
         else:
             with report.task(check.title):
-                done = subprocess.run(
-                    check.argv, cwd=PROJECT, check=False, capture_output=True, text=True
-                )
-            ok, said = done.returncode == 0, done.stdout + done.stderr
-        if not ok:
-            console(stderr=True).print(said, markup=False)
-            raise ChecksFailedError("failed; what it said is above", where=check.title)
+                _run(check)
+
+
+def _run(check: Check) -> None:
+    done = subprocess.run(
+        check.argv, cwd=PROJECT, check=False, capture_output=not check.loud, text=True
+    )
+    if done.returncode:
+        console(stderr=True).print(f"{done.stdout or ''}{done.stderr or ''}", markup=False)
+        raise ChecksFailedError("failed; what it said is above", where=check.title)
 
 
 def fast() -> None:
