@@ -12,7 +12,8 @@ from typing import Final
 
 from lab.fleet import Fleet, Site
 from lab.operator.enrolment import install
-from lab.operator.puppet import CODE, Puppet, Run
+from lab.operator.puppet import CODE, Puppet
+from lab.operator.puppet_run import Run
 from lab.operator.secrets import Secrets
 from lab.operator.site_files import DIRECTORY, site_files
 from lab.operator.ssh import Ssh
@@ -24,6 +25,7 @@ STATE: Final = "/var/lib/generalprove"
 _PACKAGES: Final = ("puppet-agent", "hiera-eyaml")
 _REQUIREMENTS: Final = "site/profile/files/puppetboard/requirements.txt"
 _AUTHORIZED_KEYS: Final = "/root/.ssh/authorized_keys"
+_LOCK: Final = "/run/lock/puppet-apply"
 _REMOVE_SECONDS: Final = 600.0
 
 _REMOVE: Final = f"""
@@ -109,10 +111,15 @@ class ControlHost:
             PuppetCheckError: it ran, and something failed; a unit that does not start is that.
         """
         manifest = f"{CODE}/environments/production/manifests/site.pp"
-        command = ["puppet", "apply", "--environment", "production", "--verbose"]
-        return self.puppet.run(
-            self.puppet.control, [*command, "--certname", self.puppet.server, manifest]
-        )
+        with self.puppet.held([self.puppet.control], "it is being set up"):
+            return self.puppet.run(
+                self.puppet.control,
+                [
+                    # The step may be run again while what it had begun still goes on.
+                    *("flock", _LOCK, "puppet", "apply", "--environment", "production"),
+                    *("--verbose", "--certname", self.puppet.server, manifest),
+                ],
+            )
 
     def remove(self) -> None:
         """Take away what made it the control host, from every point; what is asked for stays.

@@ -16,7 +16,8 @@ from cryptography.x509.oid import AttributeOID, NameOID
 
 from lab.errors import CheckFailedError, CouldNotError
 from lab.fleet import Site
-from lab.operator.puppet import SSLDIR, Puppet, PuppetError, Run
+from lab.operator.puppet import SSLDIR, Puppet
+from lab.operator.puppet_run import PuppetError, Run
 from lab.operator.ssh import Ssh
 
 ATTRIBUTES: Final = "/etc/puppet/csr_attributes.yaml"

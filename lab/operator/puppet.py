@@ -8,22 +8,19 @@ to forget it, and until then hosts are held, or they would get a mixture of two.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from ruamel.yaml import YAML
 
-from lab.errors import CheckFailedError, CouldNotError
 from lab.fleet import Host, Site
+from lab.operator.puppet_run import RAN, PuppetError, Run, judge
 from lab.operator.release import Release
-from lab.operator.ssh import Result, Ssh
+from lab.operator.ssh import Result, Ssh, SshError
 from lab.parallel import side_by_side
-from lab.text import last_line
 
 TREE: Final = Path(__file__).resolve().parents[2] / "puppet"
 """The control repository of this checkout."""
@@ -41,36 +38,6 @@ _SUMMARY: Final = "/var/cache/puppet/public/last_run_summary.yaml"
 _STATE: Final = "/var/cache/puppet/state"
 # Whoever holds a host leaves a word; these are ours to take back.
 _OURS: Final = "generalprove: "
-# puppet-agent(8), --detailed-exitcodes: 2 and 6 had changes, 4 and 6 had failures.
-_SUCCESS: Final = (0, 2)
-_FAILURE: Final = (4, 6)
-
-
-class PuppetError(CouldNotError):
-    """A release could not be deployed, or Puppet could not run on a host."""
-
-
-class PuppetCheckError(CheckFailedError):
-    """Puppet found out that a host, or the release, is not as it should be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run of Puppet on one host.
-
-    Attributes:
-        host: its name.
-        changed: how many resources were changed, or would be.
-        failed: how many could not be brought into their state.
-        seconds: how long it took from outside, including the connection.
-        release: what it was made from.
-    """
-
-    host: str
-    changed: int
-    failed: int
-    seconds: float
-    release: str
 
 
 class Puppet:
@@ -125,8 +92,15 @@ class Puppet:
             ls -1dt releases/* | tail -n +{_KEPT_RELEASES + 1} | xargs -r rm -rf
             systemctl is-active {SERVER} || true
         """
-        if self._ssh.run(self.control, script).stdout.strip() != "inactive":
-            self._flush()
+        with self.held(self.enrolled(), f"release {release}"):
+            if self._ssh.run(self.control, script).stdout.strip() != "inactive":
+                self._flush()
+
+    def enrolled(self) -> list[str]:
+        """Return the names of the hosts that have a certificate; none without a server."""
+        script = f"cd {CA}/signed 2>/dev/null || exit 0; ls -1"
+        signed = self._ssh.run(self.control, script).stdout.split()
+        return [name for name in self._site.hosts if f"{self._site.certname(name)}.pem" in signed]
 
     def _flush(self) -> None:
         """Let Puppet Server forget what it has read of the environment."""
@@ -188,7 +162,7 @@ class Puppet:
             timeout=RUN_SECONDS,
             check=False,
         )
-        summary = self._summary(host) if done.code in (*_SUCCESS, *_FAILURE) else {}
+        summary = self._summary(host) if done.code in RAN else {}
         return judge(done, summary, seconds=time.monotonic() - started)
 
     def _summary(self, host: str) -> Mapping[str, Mapping[str, object]]:
@@ -239,29 +213,20 @@ class Puppet:
     def hold(self, hosts: Sequence[str], reason: str) -> None:
         """Keep Puppet from running on *hosts*, and wait until none is running there.
 
-        The same file as from ``puppet agent --disable``, without Puppet's second to start.
-
-        Raises:
-            PuppetCheckError: somebody else holds one of them.
+        The same file as from ``puppet agent --disable``, without Puppet's second to start. Who is
+        held already stays so, with the reason given there.
         """
         message = json.dumps({"disabled_message": _OURS + reason})
         script = f"""
             mkdir -p {_STATE}; cd {_STATE}
-            if [ -e agent_disabled.lock ] && ! grep -qF '"{_OURS}' agent_disabled.lock; then
-                cat agent_disabled.lock; exit 9
-            fi
-            cat >agent_disabled.lock.new; mv -T agent_disabled.lock.new agent_disabled.lock
+            [ -e agent_disabled.lock ] || cat >agent_disabled.lock
             while kill -0 "$(cat agent_catalog_run.lock)"; do sleep 0.3; done 2>/dev/null
         """
 
         def one(host: str) -> None:
-            said = self._ssh.run(host, script, stdin=message, timeout=RUN_SECONDS, check=False)
-            if not said.ok:
-                raise PuppetCheckError(
-                    f"held by somebody else: {last_line(said.stdout + said.stderr)}",
-                    where=host,
-                    remedy="`puppet agent --enable` on the host releases it",
-                )
+            # A host that is down runs nothing, and must not keep the others from going on.
+            with suppress(SshError):
+                self._ssh.run(host, script, stdin=message, timeout=RUN_SECONDS)
 
         side_by_side(one, hosts)
 
@@ -269,48 +234,9 @@ class Puppet:
         """Let Puppet run again on *hosts*, unless somebody else holds them."""
         lock = f"{_STATE}/agent_disabled.lock"
         script = f"""! grep -qsF '"{_OURS}' {lock} || rm -f {lock}"""
-        side_by_side(lambda host: self._ssh.run(host, script), hosts)
 
+        def one(host: str) -> None:
+            with suppress(SshError):
+                self._ssh.run(host, script)
 
-def judge(done: Result, summary: Mapping[str, Mapping[str, object]], *, seconds: float) -> Run:
-    """Return what a run did.
-
-    Args:
-        done: how the process ended.
-        summary: Puppet's own summary of it.
-        seconds: how long it took.
-
-    Raises:
-        PuppetError: it did not run at all.
-        PuppetCheckError: it ran, and something failed.
-    """
-    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
-    if done.code not in (*_SUCCESS, *_FAILURE):
-        disabled = (re.search(r"administratively disabled[^;]*", line) for line in said)
-        held = [match[0] for match in disabled if match]
-        raise PuppetError(f"Puppet did not run: {_first(held, errors, said[-1:])}", where=done.host)
-    resources = summary.get("resources", {})
-    run = Run(
-        host=done.host,
-        # What is out of sync was changed, unless the run only looked.
-        changed=_number(resources.get("out_of_sync")),
-        failed=_number(resources.get("failed")) + _number(resources.get("failed_to_restart")),
-        seconds=seconds,
-        release=str(summary.get("version", {}).get("config", "")),
-    )
-    if done.code in _FAILURE or run.failed:
-        raise PuppetCheckError(
-            f"Puppet failed at {run.failed} resources: {_first(errors, said[-1:])}",
-            where=done.host,
-        )
-    return run
-
-
-def _first(*choices: Sequence[str]) -> str:
-    """Return the first text of the first choice that has one."""
-    return next((choice[0] for choice in choices if choice), "it said nothing")
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+        side_by_side(one, hosts)

@@ -13,9 +13,9 @@ from lab.fleet import Host
 from lab.operator.control_host import ControlHost
 from lab.operator.dashboard import Dashboard
 from lab.operator.enrolment import Enrolment
-from lab.parallel import side_by_side
 from lab.operator.puppet import SSLDIR, TREE
 from lab.operator.site_files import DASHBOARD_USER
+from lab.parallel import side_by_side
 from lab.steps.base import Step, StepCheckError
 
 # What Puppet Server, PuppetDB and their packages need, with room for the rest of Tromsø.

@@ -100,6 +100,11 @@ class profile::puppetserver (
   Exec['puppetserver: certificates'] -> Exec['puppetserver: begin to start']
   Package['puppet-terminus-puppetdb', 'hiera-eyaml-puppetserver'] -> Exec['puppetserver: begin to start']
 
+  # After a boot, its own agent does not ask before there is somebody to answer.
+  profile::systemd::dropin { 'puppet-run.service':
+    content => "[Unit]\nAfter=puppetserver.service\n",
+  }
+
   profile::firewall::allow { 'puppetserver':
     ports => [8140],
     from  => 'fleet',
