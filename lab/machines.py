@@ -97,19 +97,10 @@ def blueprint(
     )
 
 
-def bare(spec: MachineSpec, *, image: str = BASE.tag) -> MachineSpec:
-    """Return *spec* as a freshly installed Debian: what a wiped server comes back as."""
-    kept = {path: file for path, file in spec.files.items() if path in COMMON_FILES}
-    return MachineSpec(
-        name=spec.name, image=image, files=kept, cores=spec.cores, memory_mb=spec.memory_mb
-    )
-
-
 AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 HOSTS = "/etc/lab/hosts"
 RESOLV_CONF = "/etc/lab/resolv.conf"
 APT_PROXY = "/etc/apt/apt.conf.d/01mirror"
-COMMON_FILES = frozenset({AUTHORIZED_KEYS, HOSTS, RESOLV_CONF, APT_PROXY})
 
 
 def _host_spec(
