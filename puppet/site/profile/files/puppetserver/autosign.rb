@@ -31,6 +31,7 @@ begin
   request = OpenSSL::X509::Request.new($stdin.read)
   subject = request.subject.to_a.map { |part, value, _| [part, value] }
 
+  refuse('there is no enrolment key') if settings['key'].to_s.empty?
   refuse('not a host that may enrol') unless settings['certnames'].include?(ARGV[0])
   refuse('the request is for another name') unless subject == [['CN', ARGV[0]]]
   refuse('the request is not signed with its own key') unless request.verify(request.public_key)
