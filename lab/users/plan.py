@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -65,7 +66,8 @@ def standard_plan(
             via="walk",
             transport=transport,
             servers=(_of(root, family),),
-            lookups=questions,
+            # Only a resolver says that it has validated an answer.
+            lookups=tuple(replace(one, secure=False) for one in questions),
             cadence=cadence,
         )
         for transport, family in ways
