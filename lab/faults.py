@@ -163,25 +163,14 @@ class Faults:
                 self._engine.thaw([machine])
 
     @contextmanager
-    def unit_down(self, machine: str, unit: str) -> Iterator[None]:
-        """Kill a unit and keep systemd from restarting it; start it at the end."""
+    def unit_killed(self, machine: str, unit: str) -> Iterator[None]:
+        """Kill a unit's processes, as a crash would; at the end it runs, by systemd or by us."""
         with self._marked(f"{unit} killed on {machine}"):
-            # A condition that never holds keeps it down, as a daemon that cannot start would be.
-            drop_in = f"/run/systemd/system/{unit}.d/fault.conf"
-            self._sh(
-                machine,
-                f"mkdir -p $(dirname {drop_in})",
-                f"printf '[Unit]\\nConditionPathExists=/fault-in-force\\n' >{drop_in}",
-                f"systemctl daemon-reload; systemctl kill -s KILL {unit}; systemctl stop {unit}",
-            )
+            self._sh(machine, f"systemctl kill --signal KILL {unit}")
             try:
                 yield
             finally:
-                self._sh(
-                    machine,
-                    f"rm {drop_in}; systemctl daemon-reload",
-                    f"systemctl reset-failed {unit} || true; systemctl start {unit}",
-                )
+                self._sh(machine, f"systemctl reset-failed {unit} || true; systemctl start {unit}")
 
     def in_force(self) -> list[str]:
         """Return the faults in force now, for ``lab-status``."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.addresses import block_networks
 from lab.engine.base import File, MachineSpec
-from lab.engine.images import BASE, LEGACY_BASE, TOOLS, Recipe
+from lab.engine.images import BASE, LEGACY_BASE, Recipe
 from lab.engine.wiring import Cable
 from lab.fleet import Fleet, Host, Site
 from lab.world.legacy import legacy_files
@@ -21,7 +21,6 @@ HERE = Path(__file__).parent / "world"
 WORLD = Recipe(name="world", directory=HERE / "image", parent=BASE)
 LEGACY = Recipe(name="legacy", directory=HERE / "legacy" / "image", parent=LEGACY_BASE)
 RECIPES = (BASE, WORLD, LEGACY)
-ALL_RECIPES = (*RECIPES, TOOLS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,6 +135,7 @@ class Milestones:
                 lab.engine.snapshot(name, milestone.image(name))
             self._keep(milestone)
             self._put_back(milestone)
+            self.discard_stale()
         return milestone
 
     def restore(self, step: str) -> Milestone:

@@ -47,9 +47,8 @@ def test_the_name_server_is_killed_and_comes_back_by_itself(lab_at: Callable[[st
     lab = lab_at("dns")
     with Watch(lab=lab, title="PowerDNS is killed", budget=RESTART) as watch:
         watch.hold(until=300)
-        with watch.marks.span("fault", "pdns killed"):
-            lab.engine.run("oslo", ["systemctl", "kill", "-s", "KILL", "pdns.service"])
-        watch.hold(until=RESTART.at_least + RESTART.failed)
+        with Faults(lab=lab, marks=watch.marks).unit_killed("oslo", "pdns.service"):
+            watch.hold(until=RESTART.at_least + RESTART.failed)
     assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
 
 

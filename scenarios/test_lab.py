@@ -18,7 +18,7 @@ import pytest
 
 from lab.engine.base import State
 from lab.engine.docker import LAB_LABEL
-from lab.faults import Faults
+from lab.faults import Direction, Faults
 from lab.lab import Lab
 from lab.operator.ssh import SshError
 from lab.status import status
@@ -95,6 +95,30 @@ def test_a_partition_leaves_both_hosts_to_the_world(lab: Lab) -> None:
         assert reachable(lab, "oslo")
         assert reachable(lab, "bergen")
     lab.ssh.run("oslo", ["ping", "-c1", "-W1", target])
+
+
+@pytest.mark.parametrize("direction", ["from", "to"])
+def test_a_one_way_cut_is_enough_to_be_unreachable(lab: Lab, direction: Direction) -> None:
+    with Faults(lab=lab).one_way_cut("oslo", direction):
+        assert not reachable(lab, "oslo")
+        assert reachable(lab, "bergen")
+    assert reachable(lab, "oslo")
+
+
+def test_loss_takes_its_share_of_the_packets(lab: Lab) -> None:
+    ping = ["ping", "-q", "-c100", "-i0.01", "-W1", str(lab.site.address("oslo").v4)]
+    with Faults(lab=lab).loss("oslo", percent=30):
+        said = lab.ssh.run("outside", ping, check=False).stdout
+    # Either way: 51 % in the mean, and 30 to 72 % in all but one of a hundred thousand runs.
+    lost = float(said.split("% packet loss")[0].split()[-1])
+    assert 30 <= lost <= 72
+
+
+def test_a_providers_outage_takes_its_hosts_and_no_other(lab: Lab) -> None:
+    with Faults(lab=lab).provider_outage(lab.fleet.host("oslo").provider):
+        assert not reachable(lab, "oslo")
+        assert reachable(lab, "bergen")
+    assert reachable(lab, "oslo")
 
 
 def test_a_frozen_host_accepts_connections_and_says_nothing(lab: Lab) -> None:

@@ -211,11 +211,6 @@ class Ssh:
             check=False,
         )
 
-    def _master(self, host: str, order: str) -> None:
-        """Give an order to the process that keeps the connection to *host* open."""
-        known_as = self._aliases.get(host, host)
-        subprocess.run([*self._base, "-O", order, known_as], capture_output=True, check=False)
-
     def close(self) -> None:
         """End the connections kept open."""
         for process in self._dialled:
