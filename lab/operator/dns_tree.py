@@ -5,8 +5,9 @@ No resolver is asked, so nothing found here comes out of a cache.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import dns.dnssec
 import dns.exception
@@ -89,7 +90,7 @@ class Tree:
         Raises:
             DnsError: no server on the way could be asked.
         """
-        return self._walk(dns.name.from_text(zone))[1]
+        return self._walk(dns.name.from_text(zone))[1]()
 
     def parent(self, zone: str) -> str:
         """Return the name of the zone that delegates *zone*, absolute.
@@ -109,7 +110,7 @@ class Tree:
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return the addresses of *name*, IPv4 first, as its own zone has them."""
         _, servers = self._walk(dns.name.from_text(name))
-        replies = self._any_all(servers, [Question(name=name, type=t) for t in ("A", "AAAA")])
+        replies = self._any_all(servers(), [Question(name=name, type=t) for t in ("A", "AAAA")])
         found = (answered(*each) for each in zip(replies, (name, name), ("A", "AAAA"), strict=True))
         return tuple(rdata.to_text() for rrset in found if rrset is not None for rdata in rrset)
 
@@ -122,7 +123,7 @@ class Tree:
         """
         name = dns.name.from_text(zone)
         above, own = self._walk(name)
-        reply = self._any(own, zone, "DNSKEY", dnssec=True)
+        reply = self._any(own(), zone, "DNSKEY", dnssec=True)
         keys = answered(reply, zone, "DNSKEY")
         if keys is None:
             raise DnsCheckError("it has no keys: it is not signed", where=zone)
@@ -171,20 +172,22 @@ class Tree:
             said_by=servers,
         )
 
-    def _walk(self, zone: dns.name.Name) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the addresses of the servers that delegate *zone*, and of those that serve it.
+    def _walk(self, zone: dns.name.Name) -> tuple[tuple[str, ...], Callable[[], tuple[str, ...]]]:
+        """Return the addresses of the servers that delegate *zone*, and how to find its own.
 
-        A name that is not a zone itself is looked for in the zone that it lies in.
+        Its own are not looked for before somebody wants them: they may be down, and what the
+        parent says must be known all the same. A name that is not a zone itself is looked for in
+        the zone that it lies in.
         """
         above = servers = self._roots
         for _ in range(_MOST_CUTS):
             reply = self._any(servers, zone.to_text(), "NS")
             cut = _cut(reply, zone)
             if cut is None:
-                return above, servers
-            above, servers = servers, self._of(cut, reply)
+                return above, partial(tuple, servers)
             if cut.name == zone:
-                return above, servers
+                return servers, partial(self._of, cut, reply)
+            above, servers = servers, self._of(cut, reply)
         raise DnsError("delegated in a circle", where=zone.to_text())
 
     def _of(self, cut: dns.rrset.RRset, reply: dns.message.Message) -> tuple[str, ...]:

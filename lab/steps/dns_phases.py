@@ -131,10 +131,11 @@ class Lower(DnsPhase):
     @override
     def undo(self, facts: Facts) -> None:
         op, bind = self.move.op, self.move.bind
-        for name, each in facts.zones.items():
-            now = each.old or facts.before[name].zone
-            for difference in zones.compare(facts.before[name].zone, now, ttls=False, soa=False):
-                op.report.say(f"[yellow]{name}, changed since and now lost: {difference}[/]")
+        for name, before in facts.before.items():
+            now = facts.zones[name].old or before.zone
+            for difference in zones.compare(before.zone, now, ttls=False, soa=False):
+                if now.absolute(difference.name) not in self.move.nameservers:
+                    op.report.say(f"[yellow]{name}, changed since and now lost: {difference}[/]")
         bind.start()
         bind.restore()
         op.stage.update({BEFORE: None, TTL_LIMIT: None})
