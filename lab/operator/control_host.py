@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.fleet import Fleet, Site
-from lab.operator.enrolment import install
+from lab.operator.enrolment import AWAIT_RUNS, STOP_RUNS, install
 from lab.operator.puppet import CODE, Puppet
 from lab.operator.puppet_run import Run
 from lab.operator.secrets import Secrets
@@ -30,9 +30,11 @@ _REMOVE_SECONDS: Final = 600.0
 
 _REMOVE: Final = f"""
 export DEBIAN_FRONTEND=noninteractive
+{STOP_RUNS}
 systemctl disable --now --quiet puppet-run.timer puppetboard.socket 2>/dev/null || true
 systemctl stop puppet-run.service puppetboard.service puppetserver.service puppetdb.service \
     2>/dev/null || true
+{AWAIT_RUNS}
 # PuppetDB first: its removal asks PostgreSQL to drop the database.
 for names in puppetdb 'puppetserver puppet-terminus-puppetdb hiera-eyaml-puppetserver' \
     'postgresql postgresql-17 postgresql-common nginx nginx-common hiera-eyaml puppet-agent'; do
@@ -116,7 +118,8 @@ class ControlHost:
                 self.puppet.control,
                 [
                     # The step may be run again while what it had begun still goes on.
-                    *("flock", _LOCK, "puppet", "apply", "--environment", "production"),
+                    *("flock", "--close", _LOCK),
+                    *("puppet", "apply", "--environment", "production"),
                     *("--verbose", "--certname", self.puppet.server, manifest),
                 ],
             )

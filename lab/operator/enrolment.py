@@ -35,6 +35,15 @@ done)
 """
 """Script that installs the packages given as arguments, unless they are there."""
 
+STOP_RUNS: Final = "pkill -TERM -f '(^|/)puppet (agent|apply)' || true"
+"""Script that lets every run of Puppet end after the resource it is at.
+
+A run that the operator began goes on when the operator was interrupted.
+"""
+
+AWAIT_RUNS: Final = "while pgrep -f '(^|/)puppet (agent|apply)' >/dev/null; do sleep 0.3; done"
+"""Script that waits until no run of Puppet is left."""
+
 INSTALL_SECONDS: Final = 600.0
 
 
@@ -125,9 +134,11 @@ class Enrolment:
 
         It works from every point, with or without a server.
         """
-        script = """
+        script = f"""
             systemctl disable --now --quiet puppet-run.timer 2>/dev/null || true
             systemctl stop puppet-run.service 2>/dev/null || true
+            {STOP_RUNS}
+            {AWAIT_RUNS}
             export DEBIAN_FRONTEND=noninteractive
             apt-get purge --quiet --yes -o DPkg::Lock::Timeout=300 puppet-agent >/dev/null
             rm -rf /etc/puppet /var/lib/puppet /var/cache/puppet \
