@@ -32,7 +32,7 @@ _POLL_SECONDS: Final = 0.2
 
 # What an old zone may contain is not ours to judge; it is taken as it is served.
 _COMPILE: Final = (
-    *("named-compilezone", "-q", "-k", "ignore", "-n", "ignore", "-m", "ignore", "-i", "none"),
+    *("named-compilezone", "-k", "ignore", "-n", "ignore", "-m", "ignore", "-i", "none"),
     *("-M", "ignore", "-S", "ignore", "-r", "ignore", "-W", "ignore", "-s", "full", "-o", "-"),
 )
 
@@ -102,7 +102,7 @@ class Bind:
         a zone, not even itself; the serials tell whether that is what the server has loaded.
 
         Raises:
-            BindCheckError: a file was edited, and not loaded since.
+            BindCheckError: a file cannot be loaded, or was edited and not loaded since.
         """
         found = self._written()
         for name, loaded in self._loaded(found).items():
@@ -211,7 +211,11 @@ class Bind:
         found = {}
         for each in bind_config.served(config):
             command = [*_COMPILE, "-w", home, each.name, str(PurePosixPath(home) / each.file)]
-            found[each.name] = zones.read(each.name, self._ssh.run(self._host, command).stdout)
+            said = self._ssh.run(self._host, command, check=False)
+            if not said.ok:
+                why = next(iter(said.stderr.splitlines()), "it said nothing")
+                raise BindCheckError(f"{each.name} cannot be loaded: {why}", where=self._host)
+            found[each.name] = zones.read(each.name, said.stdout)
         return found
 
     def _loaded(self, names: Iterable[str]) -> dict[str, int | None]:

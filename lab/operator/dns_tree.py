@@ -6,7 +6,7 @@ No resolver is asked, so nothing found here comes out of a cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import dns.dnssec
@@ -21,6 +21,7 @@ import dns.rrset
 
 from lab.operator import dns_root
 from lab.operator.dns import Dns, DnsCheckError, DnsError, Question, answered, signatures
+from lab.operator.parallel import side_by_side
 
 _MOST_CUTS = 16
 
@@ -35,7 +36,7 @@ class Delegation:
         ttl: longest time in seconds that a cache may keep any of that.
         ds: DS records in presentation format, upper-case digests.
         ds_ttl: their time to live in seconds; 0 without any.
-        said_by: addresses of the parent's servers, all of which said the same.
+        said_by: addresses of the parent's servers that were asked; all said the same.
     """
 
     nameservers: frozenset[str]
@@ -67,22 +68,25 @@ class Tree:
         self._anchors = tuple(anchors)
 
     def delegation(self, zone: str) -> Delegation:
-        """Return what *every* server of the parent says of *zone*.
+        """Return what the servers of the parent say of *zone*: all that can be reached.
 
         Raises:
-            DnsError: a server could not be asked, or nobody delegates the zone.
-            DnsCheckError: the parent's servers do not agree, as happens soon after a change.
+            DnsError: none could be asked, or nobody delegates the zone.
+            DnsCheckError: they do not agree, as happens soon after a change.
         """
-        servers, _ = self._walk(dns.name.from_text(zone))
-        said = {server: self._said(server, servers, zone) for server in servers}
-        first = said[servers[0]]
-        for server, other in said.items():
-            if other != first:
+        above, _ = self._walk(dns.name.from_text(zone))
+        answers = side_by_side(lambda server: self._heard(server, zone), above)
+        said = {server: each for server, each in zip(above, answers, strict=True) if each}
+        if not said:
+            raise DnsError("none of its parent's servers answers", where=zone)
+        (first, heard), *others = said.items()
+        for server, other in others:
+            if other != heard:
                 raise DnsCheckError(
-                    f"the parent's servers {servers[0]} and {server} do not say the same yet",
+                    f"the parent's servers {first} and {server} do not say the same yet",
                     where=zone,
                 )
-        return first
+        return replace(heard, said_by=tuple(said))
 
     def servers(self, zone: str) -> tuple[str, ...]:
         """Return the addresses of the servers that *zone* is delegated to.
@@ -146,9 +150,13 @@ class Tree:
         check_signature(zone, records, signed, self.keys(signed[0].signer.to_text()))
         return set(records)
 
-    def _said(self, server: str, servers: tuple[str, ...], zone: str) -> Delegation:
+    def _heard(self, server: str, zone: str) -> Delegation | None:
+        """Return what one server of the parent says; None when it cannot be asked."""
         questions = [Question(name=zone, type="NS"), Question(name=zone, type="DS")]
-        referral, reply = self._dns.ask(server, questions)
+        try:
+            referral, reply = self._dns.ask(server, questions)
+        except DnsError:
+            return None
         cut = _cut(referral, dns.name.from_text(zone))
         if cut is None or cut.name != dns.name.from_text(zone):
             raise DnsError("its parent does not delegate it", where=zone)
@@ -169,7 +177,6 @@ class Tree:
             ttl=max([cut.ttl, *glue.values()]),
             ds=frozenset(presented(rdata) for rdata in ds or ()),
             ds_ttl=ds.ttl if ds else 0,
-            said_by=servers,
         )
 
     def _walk(self, zone: dns.name.Name) -> tuple[tuple[str, ...], Callable[[], tuple[str, ...]]]:
