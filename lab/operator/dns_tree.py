@@ -21,7 +21,7 @@ import dns.rrset
 
 from lab.operator import dns_root
 from lab.operator.dns import Dns, DnsCheckError, DnsError, Question, answered, signatures
-from lab.operator.parallel import side_by_side
+from lab.parallel import side_by_side
 
 _MOST_CUTS = 16
 
