@@ -21,7 +21,7 @@ from lab.errors import CouldNotError
 from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.world.latency import router_end
-from lab.world.machines import ROUTER
+from lab.world.machines import REGISTRY, ROUTER
 
 Direction = Literal["from", "to"]
 PREFIX = "fault_"
@@ -72,17 +72,6 @@ def between_matches(one: Cable, other: Cable) -> list[str]:
     ]
 
 
-def port_matches(client: Cable, server: Cable, *, port: int) -> list[str]:
-    """Return expressions for what a client sends to one TCP port of a server."""
-    return [
-        f"{family} saddr {source} {family} daddr {target} tcp dport {port}"
-        for family, source, target in (
-            ("ip", client.v4, server.v4),
-            ("ip6", client.v6, server.v6),
-        )
-    ]
-
-
 class Faults:
     """Injects faults into one lab.
 
@@ -125,12 +114,14 @@ class Faults:
             yield
 
     @contextmanager
-    def port_cut(self, client: str, server: str, *, port: int) -> Iterator[None]:
-        """Lose what one machine sends to one TCP port of another; all else goes through."""
-        cables = self._cables()
-        matches = port_matches(cables[client], cables[server], port=port)
-        with self._rules(f"cut {client} {server} {port}", matches):
-            yield
+    def registry_closed(self) -> Iterator[None]:
+        """Let the registry refuse every change, as in a maintenance window; it goes on serving."""
+        with self._marked("registry closed"):
+            self._sh(REGISTRY, "rndc freeze")
+            try:
+                yield
+            finally:
+                self._sh(REGISTRY, "rndc thaw")
 
     @contextmanager
     def provider_outage(self, provider: str) -> Iterator[None]:

@@ -23,6 +23,7 @@ from lab.fleet_types import StepName
 from lab.lab import Lab
 from lab.machines import RECIPES
 from lab.store import root
+from lab.world.machines import RESOLVER
 
 PROJECT = Path(__file__).resolve().parent.parent
 # What a lab's state depends on besides its images. Probes, reports and tests do not matter.
@@ -181,7 +182,9 @@ class Milestones:
         if lab.store.sockets.exists() and lab.access.config.exists():
             lab.ssh.close()
         present = lab.engine.states()
-        lab.engine.remove([name for name in milestone.machines if name in present])
+        # The resolver is made anew as well: its cache is of a time that never was.
+        outdated = [name for name in (*milestone.machines, RESOLVER) if name in present]
+        lab.engine.remove(outdated)
         lab.up(images={name: milestone.image(name) for name in milestone.machines})
         lab.store.update(milestone=milestone.step)
 

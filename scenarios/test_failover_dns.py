@@ -14,10 +14,10 @@ from dataclasses import replace
 import pytest
 from moments import At
 
-from lab.errors import GeneralproveError
 from lab.faults import Faults
 from lab.lab import Lab
 from lab.operate import in_lab
+from lab.operator.registrar import RegistrarError
 from lab.rehearsal import perform
 from lab.steps import step_class
 from lab.steps.dns_phases import Delegate
@@ -64,19 +64,19 @@ def test_oslo_is_cut_off_and_users_are_served_again_soon_after(
     assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
 
 
-def test_an_unreachable_registrar_stops_the_cutover_and_costs_nothing(
+def test_a_closed_registry_stops_the_cutover_and_costs_nothing(
     lab_at: Callable[[str], Lab],
 ) -> None:
     lab = lab_at("control")
-    with Watch(lab=lab, title="The registrar cannot be reached", budget=NOTHING) as watch:
+    with Watch(lab=lab, title="The registry takes no changes", budget=NOTHING) as watch:
         with ExitStack() as fault:
             faults = Faults(lab=lab, marks=watch.marks)
 
             def begin() -> None:
-                fault.enter_context(faults.port_cut("outside", "registry", port=53))
+                fault.enter_context(faults.registry_closed())
 
             operator = replace(in_lab(lab), report=At(title=Delegate.title, action=begin))
-            with pytest.raises(GeneralproveError):
+            with pytest.raises(RegistrarError, match="refused the change"):
                 perform(step_class("dns")(operator=operator))
         perform(step_class("dns")(operator=in_lab(lab)))
         watch.hold(until=NOTHING.at_least + 10)
