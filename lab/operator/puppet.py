@@ -115,15 +115,29 @@ class Puppet:
             )
 
     def wait_for_server(self, *, timeout: float = RUN_SECONDS) -> None:
-        """Wait until Puppet Server answers; fail at once when it failed to start."""
+        """Wait until Puppet Server answers; give up at once when it is not about to.
+
+        Args:
+            timeout: seconds that a start may take.
+
+        Raises:
+            PuppetError: it stands still, and systemd has nothing more to do for it.
+        """
         script = f"""
             until systemctl is-active --quiet {SERVER}; do
-                ! systemctl is-failed --quiet {SERVER} ||
-                    {{ journalctl --unit {SERVER} --lines 5 --no-pager --output cat >&2; exit 1; }}
-                sleep 0.5
+                case $(systemctl show --property ActiveState,Job --value {SERVER}) in
+                    *ing* | *[0-9]*) sleep 0.5 ;;
+                    *) systemctl is-active {SERVER}; exit ;;
+                esac
             done
         """
-        self._ssh.run(self.control, script, timeout=timeout)
+        state = self._ssh.run(self.control, script, timeout=timeout, check=False).stdout.strip()
+        if state:
+            raise PuppetError(
+                f"Puppet Server does not run: it is {state}",
+                where=self.control,
+                remedy=f"`journalctl --unit {SERVER}` there has the reason",
+            )
 
     def agent(self, host: Host | str, *, noop: bool = False) -> Run:
         """Run Puppet on *host* once, and wait for it.
