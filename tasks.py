@@ -209,16 +209,25 @@ def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noq
         checks.scenarios(slow=all)
 
 
-@command(help={"json": "print data for a program", "cold": "measure the cold start as well"})
-def bench(_: Context, json: bool = False, cold: bool = False) -> None:
+@command(
+    help={
+        "json": "print data for a program",
+        "cold": "measure the cold start as well: throws every lab's images away",
+        "picture": "save what is printed as an SVG picture in this file",
+    }
+)
+def bench(_: Context, json: bool = False, cold: bool = False, picture: str = "") -> None:
     """Measure how fast the lab is, beside a bare loop of the Docker SDK.
 
     Examples:
       ./invoke bench
-      ./invoke bench --cold --json
+      ./invoke bench --cold
+      ./invoke bench --json >bench.json
     """
-    figures = benchmark.measure(cold=cold)
+    out = console(stderr=json, record=bool(picture))
+    figures = benchmark.measure(cold=cold, out=out)
     if json:
         print_json([figure.as_json() for figure in figures])
-    else:
-        console().print(benchmark.render(figures))
+    out.print(benchmark.render(figures))
+    if picture:
+        out.save_svg(picture, title="./invoke bench")

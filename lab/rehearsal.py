@@ -19,6 +19,10 @@ from lab.steps import STEPS, Step, step_class
 from lab.verdict import Budget, Outcome, Verdict
 from lab.watch import Watch
 
+COLOURS = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
+# No step may cost a look-up, and it takes many to know.
+COSTS_NOTHING = Budget(failed=0, at_least=10_000)
+
 
 class RehearsalCheckError(CheckFailedError):
     """Users noticed more of a step than they were meant to."""
@@ -115,21 +119,20 @@ def rehearse(lab: Lab, *, until: str = "") -> list[Rehearsed]:
     return done
 
 
-def under_load(lab: Lab, step: Step, *, budget: Budget | None = None) -> Rehearsed:
+def under_load(lab: Lab, step: Step, *, budget: Budget = COSTS_NOTHING) -> Rehearsed:
     """Make *step* while users ask for every name that the old server knew.
 
     Args:
         lab: the lab.
         step: the step.
-        budget: what it may cost them; no failed look-up when None.
+        budget: what it may cost them.
     """
-    allowed = budget or Budget()
-    with Watch(lab=lab, title=f"Step {step.name}", budget=allowed) as watch:
+    with Watch(lab=lab, title=f"Step {step.name}", budget=budget) as watch:
         start = time.monotonic()
         with watch.marks.span("step", step.name):
             perform(step)
         seconds = time.monotonic() - start
-        watch.hold(until=allowed.at_least + allowed.failed)
+        watch.hold(until=budget.at_least + budget.failed)
     return Rehearsed(
         step=step.name,
         title=step.title,
@@ -140,12 +143,20 @@ def under_load(lab: Lab, step: Step, *, budget: Budget | None = None) -> Rehears
 
 
 def line(done: Rehearsed) -> str:
-    """Return what a step cost, as one line."""
-    colour = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
+    """Return what a step cost, as one line, and where its record is."""
     outcome = done.verdict.outcome
     return (
-        f"[{colour[outcome]}]{outcome}[/] {done.step} in {done.seconds:.0f} s: {done.verdict}\n"
-        f"  [dim]{done.record}[/]"
+        f"[{COLOURS[outcome]}]{outcome}[/] step {done.step} in {done.seconds:.0f} s: {seen(done)}\n"
+        f"   [dim]{done.record}[/]"
+    )
+
+
+def seen(done: Rehearsed) -> str:
+    """Return what the users saw of a step."""
+    figures = done.verdict.figures
+    return (
+        f"{figures.failed:,} of {figures.total:,} look-ups failed, longest gap "
+        f"{figures.gap:.2f} s (resolution {figures.resolution:.2f} s)"
     )
 
 
@@ -155,5 +166,7 @@ def table(done: Sequence[Rehearsed]) -> Table:
     for heading in ("step", "seconds", "outcome", "what users saw"):
         made.add_column(heading, justify="right" if heading == "seconds" else "left")
     for one in done:
-        made.add_row(one.step, f"{one.seconds:.0f}", str(one.verdict.outcome), str(one.verdict))
+        outcome = one.verdict.outcome
+        shown = f"[{COLOURS[outcome]}]{outcome}[/]"
+        made.add_row(one.step, f"{one.seconds:.0f}", shown, seen(one))
     return made
