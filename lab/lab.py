@@ -32,7 +32,8 @@ from lab.world.secrets import WorldSecrets
 
 BOOT_SECONDS = 60.0
 # A boot is over when nothing is being started any more. What takes longest is not waited for:
-# whoever needs Puppet Server waits for it (lab.operator.puppet).
+# whoever needs Puppet Server waits for it (lab.operator.puppet). An agent whose turn comes while
+# its server is starting fails, and is none of this boot's business.
 BOOTED = r"""
 until [ -S /run/systemd/private ]; do sleep 0.05; done
 while state=$(systemctl is-system-running)
@@ -43,7 +44,7 @@ while state=$(systemctl is-system-running)
         *) false ;;
     esac
 do sleep 0.1; done
-systemctl list-units --failed --plain --no-legend
+systemctl list-units --failed --plain --no-legend | grep -v '^puppet-run[.]service' || true
 """
 BUILD_SECONDS = 900.0
 

@@ -144,6 +144,7 @@ class Enrolment:
             rm -rf /etc/puppet /var/lib/puppet /var/cache/puppet \
                 /etc/systemd/system/puppet-run.service /etc/systemd/system/puppet-run.timer
             systemctl daemon-reload
+            systemctl reset-failed puppet-run.service 2>/dev/null || true
         """
         self.ssh.run(host, script, timeout=INSTALL_SECONDS)
         self.puppet.clean(host)
