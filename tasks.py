@@ -213,19 +213,23 @@ def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noq
     help={
         "json": "print data for a program",
         "cold": "measure the cold start as well: throws every lab's images away",
+        "steps": "make the steps under load as well",
         "picture": "save what is printed as an SVG picture in this file",
     }
 )
-def bench(_: Context, json: bool = False, cold: bool = False, picture: str = "") -> None:
+def bench(
+    _: Context, json: bool = False, cold: bool = False, steps: bool = True, picture: str = ""
+) -> None:
     """Measure how fast the lab is, beside a bare loop of the Docker SDK.
 
     Examples:
       ./invoke bench
       ./invoke bench --cold
+      ./invoke bench --no-steps
       ./invoke bench --json >bench.json
     """
     out = console(stderr=json, record=bool(picture))
-    figures = benchmark.measure(cold=cold, out=out)
+    figures = benchmark.measure(cold=cold, steps=steps, out=out)
     if json:
         print_json([figure.as_json() for figure in figures])
     out.print(benchmark.render(figures))

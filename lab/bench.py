@@ -77,11 +77,12 @@ class Stopwatch:
         self.figures.append(figure)
 
 
-def measure(*, cold: bool, out: Console) -> Sequence[Figure]:
-    """Measure everything; about ten minutes of work.
+def measure(*, cold: bool, steps: bool, out: Console) -> Sequence[Figure]:
+    """Measure everything; about ten minutes of work, three without the steps.
 
     Args:
         cold: throw the lab's images away first, to measure the first start on a new machine.
+        steps: make every step anew, under load; otherwise milestones serve where they fit.
         out: where progress goes.
     """
     lab = Lab(name=NAME, fleet=Fleet.load(), report=TerminalReporter(out=out))
@@ -89,7 +90,8 @@ def measure(*, cold: bool, out: Console) -> Sequence[Figure]:
     with lab.store.locked("bench"):
         try:
             _lifecycle(watch, cold=cold)
-            _steps(watch)
+            if steps:
+                _steps(watch)
             _puppet(watch)
             _restores(watch)
         finally:
