@@ -68,8 +68,9 @@ class Take(DnsPhase):
     @override
     def do(self, facts: Facts) -> None:
         op = self.move.op
-        content = [self._content(facts, name) for name in facts.zones]
-        op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content))
+        content = {**facts.content, **{name: self._content(facts, name) for name in facts.zones}}
+        if content != facts.content:  # else it may hold the comments of people
+            op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content.values()))
         # Never unsigned on the way forth: a parent may have the DS already.
         self.tell(
             {n: {"kind": "primary", "signed": n in facts.signed} for n in facts.zones},
