@@ -28,7 +28,13 @@ from lab.world.machines import RESOLVER
 PROJECT = Path(__file__).resolve().parent.parent
 # What a lab's state depends on besides its images. Probes, reports and tests do not matter.
 MADE_OF = ("fleet.yaml", "lab/world", "lab/machines.py")
-MADE_BY_STEPS = ("puppet", "lab/operator", "lab/steps/base.py", "lab/steps/phases.py")
+MADE_BY_STEPS = (
+    "puppet",
+    "lab/operator",
+    "lab/zone_key.py",
+    "lab/steps/base.py",
+    "lab/steps/phases.py",
+)
 # The pinned modules are covered by their lock file, and may not be there yet.
 IGNORED = {"__pycache__", "spec", "modules", ".gitignore"}
 KEEPSAKES = ("secrets", "ssh")
