@@ -12,7 +12,7 @@ from invoke.context import Context
 from lab import bench as benchmark
 from lab import checks, rehearsal
 from lab.cli import command, print_json, the_lab, the_operator
-from lab.console import TerminalReporter, console
+from lab.console import TerminalReporter, console, save_picture
 from lab.fleet import Fleet
 from lab.milestones import Milestones
 from lab.operator.puppet import TREE
@@ -125,7 +125,7 @@ def rehearse(_: Context, lab: str = "default", until: str = "", picture: str = "
         done = rehearsal.rehearse(it, until=until)
     out.print(rehearsal.table(done))
     if picture:
-        out.save_svg(picture, title="./invoke rehearse")
+        save_picture(out, picture, title="./invoke rehearse")
     if not all(one.passed for one in done):
         raise RehearsalCheckError("users noticed a step", remedy="Its record shows what they saw")
 
@@ -234,4 +234,4 @@ def bench(
         print_json([figure.as_json() for figure in figures])
     out.print(benchmark.render(figures))
     if picture:
-        out.save_svg(picture, title="./invoke bench")
+        save_picture(out, picture, title="./invoke bench")

@@ -6,12 +6,14 @@ pipe, continuous integration) it is one plain line when it ends.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -47,6 +49,18 @@ def console(*, stderr: bool = False, record: bool = False) -> Console:
         record=record,
         width=PICTURE_COLUMNS if record else None,
     )
+
+
+def save_picture(out: Console, path: str, *, title: str) -> None:
+    """Save what a recording console printed as an SVG that fetches nothing.
+
+    Args:
+        out: made with ``console(record=True)``.
+        path: the file.
+        title: shown above it.
+    """
+    offline = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    out.save_svg(path, title=title, code_format=offline)
 
 
 class TerminalReporter:

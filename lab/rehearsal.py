@@ -147,7 +147,7 @@ def line(done: Rehearsed) -> str:
     outcome = done.verdict.outcome
     return (
         f"[{COLOURS[outcome]}]{outcome}[/] step {done.step} in {done.seconds:.0f} s: {seen(done)}\n"
-        f"   [dim]{done.record}[/]"
+        f"   [dim]{str(done.record).replace(str(Path.home()), '~', 1)}[/]"
     )
 
 
