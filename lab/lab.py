@@ -38,10 +38,10 @@ BOOTED = r"""
 until [ -S /run/systemd/private ]; do sleep 0.05; done
 while state=$(systemctl is-system-running)
     case $state in
-        initializing) ;;
-        starting) systemctl list-jobs --no-legend |
+        running | degraded) false ;;
+        starting) ! jobs=$(systemctl list-jobs --no-legend) || printf '%s\n' "$jobs" |
             grep -qvE ' (puppetserver|puppetdb|puppet-run)\.service | [a-z-]+\.target ' ;;
-        *) false ;;
+        *) ;; # offline, initializing, or no answer yet
     esac
 do sleep 0.1; done
 systemctl list-units --failed --plain --no-legend | grep -v '^puppet-run[.]service' || true

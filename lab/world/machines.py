@@ -125,7 +125,9 @@ def _resolver(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
     serves = (
         # The resolver is asked only when the registry answers: it remembers who did not.
         f"{dig} @{registry.v4} . SOA >/dev/null && "
-        f"{dig} @{own.v4} {server} A | grep -q '^;; flags:.* ad[ ;]'"
+        f"{{ {dig} @{own.v4} {server} A | grep -q '^;; flags:.* ad[ ;]' || "
+        # It may have asked by itself before the registry answered: then it starts afresh.
+        "{ unbound-control -q reload; false; }; }"
     )
     return _machine(site, RESOLVER, units=("unbound.service",), files=files, serves=serves)
 
