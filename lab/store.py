@@ -121,12 +121,12 @@ class Store:
             ) from None
 
     def clear(self) -> None:
-        """Forget everything but the lock, which its holder still needs."""
+        """Forget everything but the lock and who holds it: that is this very command."""
         shutil.rmtree(self.sockets, ignore_errors=True)
         for path in self.directory.glob("*"):
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != "lock":
+            elif path.name not in {"lock", "holder"}:
                 path.unlink()
 
 

@@ -50,6 +50,16 @@ def test_a_second_command_is_told_who_is_at_work() -> None:
         pass
 
 
+def test_clearing_a_lab_does_not_hide_who_holds_it() -> None:
+    with (
+        Store(lab="one").locked("lab-down"),
+        pytest.raises(StoreError, match="lab-down, process"),
+    ):
+        Store(lab="one").clear()
+        with Store(lab="one").locked("lab-up"):
+            pass
+
+
 def test_the_lock_is_free_after_an_error() -> None:
     store = Store(lab="one")
     with pytest.raises(RuntimeError), store.locked("lab-up"):
