@@ -51,12 +51,12 @@ def test_a_second_command_is_told_who_is_at_work() -> None:
 
 
 def test_clearing_a_lab_does_not_hide_who_holds_it() -> None:
-    with (
-        Store(lab="one").locked("lab-down"),
-        pytest.raises(StoreError, match="lab-down, process"),
-    ):
+    with Store(lab="one").locked("lab-down"):
         Store(lab="one").clear()
-        with Store(lab="one").locked("lab-up"):
+        with (
+            pytest.raises(StoreError, match="lab-down, process"),
+            Store(lab="one").locked("lab-up"),
+        ):
             pass
 
 
