@@ -43,7 +43,7 @@ while state=$(systemctl is-system-running)
             grep -qvE ' (puppetserver|puppetdb|puppet-run)\.service | [a-z-]+\.target ' ;;
         *) ;; # offline, initializing, or no answer yet
     esac
-do sleep 0.1; done
+do sleep 0.2; done
 systemctl list-units --failed --plain --no-legend | grep -v '^puppet-run[.]service' || true
 """
 BUILD_SECONDS = 900.0

@@ -15,6 +15,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -133,14 +134,11 @@ class Images:
         official = f"debian:{release}"
         if self._exists(official):
             return official
-        try:
-            with self._report.task(f"Fetch Debian {release} from the image registry"):
-                self._client.images.pull("debian", tag=release)
-        except DockerException:
-            self._report.say(f"  no image registry answers: Debian {release} is made here")
-        else:
+        ask = self._report.task(f"Ask the image registry for Debian {release}")
+        with ask, suppress(DockerException):
+            self._client.images.pull("debian", tag=release)
             return official
-        with self._report.task(f"Make Debian {release} from its packages"):
+        with self._report.task(f"No image registry: make Debian {release} from its packages"):
             self._bootstrap(release, made)
         return made
 

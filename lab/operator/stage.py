@@ -48,13 +48,7 @@ class Stage:
             StageError: what is there is not a stage.
         """
         text = self._ssh.run(self._host, f"test ! -e {PATH} || cat {PATH}").stdout
-        try:
-            found = YAML(typ="safe").load(text) or {}
-        except YAMLError as error:
-            raise StageError(str(error), where=f"{self._host}:{PATH}") from error
-        if not isinstance(found, dict):
-            raise StageError("not a table of keys", where=f"{self._host}:{PATH}")
-        return found
+        return parse(text, where=f"{self._host}:{PATH}")
 
     def update(self, changes: Mapping[str, object]) -> None:
         """Change some keys, in one step; None removes a key."""
@@ -71,10 +65,7 @@ class Stage:
 
     def reached(self) -> list[str]:
         """Return the names of the finished steps, in the order in which they were made."""
-        steps = self.read().get(REACHED, [])
-        if not isinstance(steps, list):
-            raise StageError(f"{REACHED} is not a list", where=f"{self._host}:{PATH}")
-        return [str(step) for step in steps]
+        return reached(self.read(), where=f"{self._host}:{PATH}")
 
     def reach(self, step: str) -> None:
         """Note that *step* is finished."""
@@ -84,3 +75,30 @@ class Stage:
     def leave(self, step: str) -> None:
         """Note that *step* is undone."""
         self.update({REACHED: [one for one in self.reached() if one != step] or None})
+
+
+def parse(text: str, *, where: str) -> dict[str, object]:
+    """Return what the file says; empty when it is.
+
+    Args:
+        text: the file.
+        where: it is, for errors.
+
+    Raises:
+        StageError: it is not a stage.
+    """
+    try:
+        found = YAML(typ="safe").load(text) or {}
+    except YAMLError as error:
+        raise StageError(str(error), where=where) from error
+    if not isinstance(found, dict):
+        raise StageError("not a table of keys", where=where)
+    return found
+
+
+def reached(stage: Mapping[str, object], *, where: str) -> list[str]:
+    """Return the names of the finished steps, in the order in which they were made."""
+    steps = stage.get(REACHED, [])
+    if not isinstance(steps, list):
+        raise StageError(f"{REACHED} is not a list", where=where)
+    return [str(step) for step in steps]
