@@ -1,9 +1,4 @@
-"""Puppet, as the operator uses it: releases onto the control host, runs on the others.
-
-A release stands beside those before it, and ``environments/production`` is a link that is
-switched in one step. Puppet Server keeps what it has read of a release: after a switch it is told
-to forget it, and until then hosts are held, or they would get a mixture of two.
-"""
+"""Puppet, as the operator uses it: runs on the hosts, questions to the control host's services."""
 
 from __future__ import annotations
 
@@ -18,7 +13,6 @@ from ruamel.yaml import YAML
 
 from lab.fleet import Host, Site
 from lab.operator.puppet_run import RAN, PuppetError, Run, judge
-from lab.operator.release import Release
 from lab.operator.ssh import Result, Ssh, SshError
 from lab.parallel import side_by_side
 
@@ -33,9 +27,9 @@ SERVER: Final = "puppetserver.service"
 RUN_SECONDS: Final = 1800.0
 """How long a run may take: the first one installs everything."""
 
-_KEPT_RELEASES: Final = 5
 _SUMMARY: Final = "/var/cache/puppet/public/last_run_summary.yaml"
 _STATE: Final = "/var/cache/puppet/state"
+_NOT_HELD: Final = "/run/generalprove-not-held"
 # Whoever holds a host leaves a word; these are ours to take back.
 _OURS: Final = "generalprove: "
 
@@ -49,7 +43,7 @@ class Puppet:
     """
 
     def __init__(self, *, ssh: Ssh, site: Site) -> None:
-        self._ssh = ssh
+        self.ssh = ssh
         self._site = site
         self.control = next(host.name for host in site.hosts.values() if host.role == "control")
 
@@ -58,61 +52,11 @@ class Puppet:
         """The certname of the control host."""
         return self._site.certname(self.control)
 
-    def deploy(self, tree: Path) -> str:
-        """Make the control repository *tree* what every host is given from now on.
-
-        Returns:
-            The name of the release (:class:`lab.operator.release.Release`).
-
-        Raises:
-            PuppetError: Puppet Server did not forget the release before.
-        """
-        release = Release.of(tree)
-        target = f"{CODE}/releases/{release.name}"
-        if not self._ssh.run(self.control, ["test", "-d", target], check=False).ok:
-            unpack = f"""
-                rm -rf {target}.new; mkdir -p {target}.new
-                tar -xzf - --no-same-owner -C {target}.new
-                mv -T {target}.new {target}
-            """
-            self._ssh.run(self.control, unpack, stdin=release.archive(), timeout=300)
-        self.switch(release.name)
-        return release.name
-
-    def switch(self, release: str) -> None:
-        """Make a release that is on the control host the one in force.
-
-        Raises:
-            PuppetError: Puppet Server did not forget the release before.
-        """
-        script = f"""
-            cd {CODE}; mkdir -p environments; touch releases/{release}
-            ln -sfn ../releases/{release} environments/production.new
-            mv -T environments/production.new environments/production
-            ls -1dt releases/* | tail -n +{_KEPT_RELEASES + 1} | xargs -r rm -rf
-            systemctl is-active {SERVER} || true
-        """
-        with self.held(self.enrolled(), f"release {release}"):
-            if self._ssh.run(self.control, script).stdout.strip() != "inactive":
-                self._flush()
-
     def enrolled(self) -> list[str]:
         """Return the names of the hosts that have a certificate; none without a server."""
         script = f"cd {CA}/signed 2>/dev/null || exit 0; ls -1"
-        signed = self._ssh.run(self.control, script).stdout.split()
+        signed = self.ssh.run(self.control, script).stdout.split()
         return [name for name in self._site.hosts if f"{self._site.certname(name)}.pem" in signed]
-
-    def _flush(self) -> None:
-        """Let Puppet Server forget what it has read of the environment."""
-        path = "/puppet-admin-api/v1/environment-cache?environment=production"
-        self.wait_for_server()
-        said = self._curl(f"https://{self.server}:8140{path}", "--request", "DELETE")
-        if said.stdout.strip() != "204":
-            raise PuppetError(
-                f"Puppet Server did not flush its cache: {said.stdout.strip()}",
-                where=self.control,
-                remedy=f"Restart {SERVER} before any host runs Puppet",
-            )
 
     def wait_for_server(self, *, timeout: float = RUN_SECONDS) -> None:
         """Wait until Puppet Server answers; give up at once when it is not about to.
@@ -131,7 +75,7 @@ class Puppet:
                 esac
             done
         """
-        state = self._ssh.run(self.control, script, timeout=timeout, check=False).stdout.strip()
+        state = self.ssh.run(self.control, script, timeout=timeout, check=False).stdout.strip()
         if state:
             raise PuppetError(
                 f"Puppet Server does not run: it is {state}",
@@ -139,12 +83,21 @@ class Puppet:
                 remedy=f"`journalctl --unit {SERVER}` there has the reason",
             )
 
-    def agent(self, host: Host | str, *, noop: bool = False) -> Run:
+    def agent(
+        self,
+        host: Host | str,
+        *,
+        noop: bool = False,
+        environment: str | None = None,
+        though_held: bool = False,
+    ) -> Run:
         """Run Puppet on *host* once, and wait for it.
 
         Args:
             host: where.
             noop: only look what would be changed.
+            environment: to ask for instead of the release in force.
+            though_held: run even where the operator holds the host.
 
         Raises:
             PuppetError: it did not run at all.
@@ -159,6 +112,8 @@ class Puppet:
                 *("--waitforcert", "0", "--waitforlock", "5", "--maxwaitforlock", "15m"),
                 *("--server", self.server, "--certname", self._site.certname(name)),
                 *(["--noop"] if noop else []),
+                *(["--environment", environment] if environment else []),
+                *(["--agent_disabled_lockfile", _NOT_HELD] if though_held else []),
             ],
         )
 
@@ -170,7 +125,7 @@ class Puppet:
             PuppetCheckError: it ran, and something failed; a unit that does not start is that.
         """
         started = time.monotonic()
-        done = self._ssh.run(
+        done = self.ssh.run(
             host,
             [*command, "--detailed-exitcodes", "--color=false"],
             timeout=RUN_SECONDS,
@@ -180,7 +135,7 @@ class Puppet:
         return judge(done, summary, seconds=time.monotonic() - started)
 
     def _summary(self, host: str) -> Mapping[str, Mapping[str, object]]:
-        found = YAML(typ="safe").load(self._ssh.read(host, _SUMMARY))
+        found = YAML(typ="safe").load(self.ssh.read(host, _SUMMARY))
         return found if isinstance(found, dict) else {}
 
     def clean(self, host: str) -> None:
@@ -191,18 +146,18 @@ class Puppet:
             rm -f requests/{name}.pem
             [ ! -e signed/{name}.pem ] || puppetserver ca clean --certname {name}
         """
-        self._ssh.run(self.control, script)
+        self.ssh.run(self.control, script)
 
     def query(self, pql: str) -> list[dict[str, object]]:
         """Ask PuppetDB a question in its language PQL."""
         url = "https://localhost:8081/pdb/query/v4"
-        said = self._curl(url, "--get", "--data-urlencode", f"query={pql}", output="-")
+        said = self.curl(url, "--get", "--data-urlencode", f"query={pql}", output="-")
         found: list[dict[str, object]] = json.loads(said.stdout)
         return found
 
-    def _curl(self, url: str, *options: str, output: str = "/dev/null") -> Result:
+    def curl(self, url: str, *options: str, output: str = "/dev/null") -> Result:
         """Ask one of the control host's own services, with its own certificate."""
-        return self._ssh.run(
+        return self.ssh.run(
             self.control,
             [
                 *("curl", "--silent", "--show-error", "--max-time", "30", "--output", output),
@@ -240,7 +195,7 @@ class Puppet:
         def one(host: str) -> None:
             # A host that is down runs nothing, and must not keep the others from going on.
             with suppress(SshError):
-                self._ssh.run(host, script, stdin=message, timeout=RUN_SECONDS)
+                self.ssh.run(host, script, stdin=message, timeout=RUN_SECONDS)
 
         side_by_side(one, hosts)
 
@@ -251,6 +206,6 @@ class Puppet:
 
         def one(host: str) -> None:
             with suppress(SshError):
-                self._ssh.run(host, script)
+                self.ssh.run(host, script)
 
         side_by_side(one, hosts)

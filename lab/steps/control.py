@@ -14,6 +14,7 @@ from lab.operator.control_host import ControlHost
 from lab.operator.dashboard import Dashboard
 from lab.operator.enrolment import Enrolment
 from lab.operator.puppet import SSLDIR, TREE
+from lab.operator.releases import Releases
 from lab.operator.site_files import DASHBOARD_USER
 from lab.parallel import side_by_side
 from lab.steps.base import Step, StepCheckError
@@ -57,7 +58,7 @@ class Control(Step):
         with op.report.task(f"Bring Puppet to {', '.join(names)}"):
             side_by_side(enrolment.prepare, names)
             control.provide(TREE)
-            release = op.puppet.deploy(TREE)
+            release = Releases(puppet=op.puppet).deploy(TREE)
         with op.report.task(f"Set up {op.puppet.control} from release {release}"):
             control.apply()
         for name in names:
