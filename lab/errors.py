@@ -16,6 +16,9 @@ class Exit(IntEnum):
     CHECK_FAILED = 1
     USAGE = 2
     COULD_NOT = 3
+    REFUSED = 4
+    ROLLED_BACK = 5
+    ROLLBACK_INCOMPLETE = 6
     INTERRUPTED = 130
 
 

@@ -10,6 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from lab.access import VANTAGE
 from lab.console import Reporter
 from lab.fleet import Fleet
 from lab.lab import Lab
@@ -21,8 +22,10 @@ from lab.operator.registrar import ManualRegistrar, UpdateRegistrar
 from lab.operator.secrets import Secrets
 from lab.operator.ssh import Ssh
 from lab.operator.stage import Stage
+from lab.operator.vantage import Vantage
 from lab.store import root
-from lab.world.machines import REGISTRY
+from lab.users.plan import both
+from lab.world.machines import REGISTRY, RESOLVER
 from lab.world.names import machine_address
 from lab.world.secrets import REGISTRAR_KEY, WorldSecrets
 
@@ -52,6 +55,11 @@ def in_lab(lab: Lab) -> Operator:
         tree=tree,
         secrets=Secrets(directory=lab.store.secrets),
         report=lab.report,
+        vantage=Vantage(
+            host=VANTAGE,
+            resolver=both(machine_address(site, RESOLVER)),
+            root=both(machine_address(site, REGISTRY)),
+        ),
         dry_run=False,
     )
 
@@ -88,5 +96,6 @@ def in_production(fleet: Fleet, *, report: Reporter, dry_run: bool = True) -> Op
         tree=tree,
         secrets=Secrets(directory=root() / "production" / "secrets"),
         report=report,
+        vantage=Vantage.here(),
         dry_run=dry_run,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,20 +13,20 @@ from typing import Self
 from lab import operate
 from lab.history import HistoryWriter
 from lab.lab import Lab
+from lab.lookups import lookups
 from lab.operator import zone_data
 from lab.operator.bind import Bind
-from lab.operator.zones import APEX, Zone
+from lab.operator.zones import Zone
 from lab.report.record import Run, render
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.store import root
-from lab.users.plan import standard_plan
+from lab.users.plan import both, standard_plan
 from lab.users.probes import Lookup
 from lab.users.session import Users, UsersError
 from lab.verdict import Budget, Verdict
-from lab.world.names import fleet_zones
+from lab.world.machines import REGISTRY, RESOLVER
+from lab.world.names import fleet_zones, machine_address
 
-# What a zone says of itself changes when it moves; everything else must not.
-OF_THE_ZONE_ITSELF = frozenset({"SOA", "NS"})
 # At a hundred look-ups a second; a run that needs longer has lost its users.
 HOLD_SECONDS = 600.0
 
@@ -60,7 +59,8 @@ class Watch:
         self._users = Users(
             ssh=lab.ssh,
             plan=standard_plan(
-                site=lab.site,
+                resolver=both(machine_address(lab.site, RESOLVER)),
+                root=both(machine_address(lab.site, REGISTRY)),
                 lookups=lookups(zones, secure=secure),
                 fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
             ),
@@ -128,24 +128,6 @@ def current_zones(lab: Lab) -> list[Zone]:
     else:
         found = zone_data.from_hiera(operator.ssh.read(operator.puppet.control, CONTENT_FILE))
     return [found[name.rstrip(".")] for name in fleet_zones(lab.fleet, lab.site)]
-
-
-def lookups(zones: Iterable[Zone], *, secure: bool = False) -> list[Lookup]:
-    """Return a question with its only right answer for every record set that must not change."""
-    return [
-        Lookup(
-            name=zone.absolute(records.name),
-            type=records.type,
-            expect=(records.values,),
-            secure=secure,
-        )
-        for zone in zones
-        for records in zone
-        if "*" not in records.name
-        and not (records.name == APEX and records.type in OF_THE_ZONE_ITSELF)
-        # Names of name servers come and go with them.
-        and zone.absolute(records.name) not in zone.nameservers
-    ]
 
 
 def commit() -> str:

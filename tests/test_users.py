@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from name_server import PORT, NameServer
 
-from lab.fleet import Fleet
+from lab.addresses import world_address
 from lab.history import History
-from lab.users.plan import standard_plan
+from lab.users.plan import both, standard_plan
 from lab.users.probes import Lookup, Plan, Probe
 from lab.users.session import shipped
 from lab.verdict import Budget, Outcome, judge
@@ -31,10 +31,13 @@ def old() -> Iterator[NameServer]:
 
 
 def test_the_plan_survives_its_journey() -> None:
-    site = Fleet.load().site("lab", block=2)
+    resolver, root = world_address(10, block=2), world_address(53, block=2)
     lookups = [Lookup(name="www.nordlys.example", type="A", expect=(("192.0.2.1",),), secure=True)]
     plan = standard_plan(
-        site=site, lookups=lookups, fresh=[Lookup(name="*.x", type="A", rcode="NXDOMAIN")]
+        resolver=both(resolver),
+        root=both(root),
+        lookups=lookups,
+        fresh=[Lookup(name="*.x", type="A", rcode="NXDOMAIN")],
     )
     assert Plan.from_json(plan.to_json()) == plan
     assert plan.rate == pytest.approx(100)

@@ -7,7 +7,7 @@ what it does cannot depend on whether the machines are real.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.console import Reporter
 from lab.fleet import Fleet, Site
@@ -18,6 +18,7 @@ from lab.operator.registrar import Registrar
 from lab.operator.secrets import Secrets
 from lab.operator.ssh import Ssh
 from lab.operator.stage import Stage
+from lab.operator.vantage import Vantage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Operator:
         tree: walks the DNS from its root.
         secrets: of this site.
         report: where progress goes.
+        vantage: from where users watch.
         dry_run: whether nothing may be changed.
     """
 
@@ -48,4 +50,5 @@ class Operator:
     tree: Tree
     secrets: Secrets
     report: Reporter
+    vantage: Vantage = field(default_factory=Vantage)
     dry_run: bool = True

@@ -37,8 +37,12 @@ _OURS: Final = "generalprove: "
 class Puppet:
     """Puppet at one site.
 
-    Args:
+    Attributes:
         ssh: the way to the hosts.
+        control: the control host's name.
+
+    Args:
+        ssh: as above.
         site: the fleet as it stands there.
     """
 
@@ -51,6 +55,10 @@ class Puppet:
     def server(self) -> str:
         """The certname of the control host."""
         return self._site.certname(self.control)
+
+    def certname(self, host: str) -> str:
+        """Return what Puppet calls *host*."""
+        return self._site.certname(host)
 
     def enrolled(self) -> list[str]:
         """Return the names of the hosts that have a certificate; none without a server."""

@@ -81,8 +81,12 @@ class Releases:
         found = self._ssh.run(self._host, ["readlink", link], check=False).stdout.strip()
         return found.rpartition("/")[2]
 
-    def switch(self, release: str) -> None:
+    def switch(self, release: str, *, held: bool = False) -> None:
         """Make a release that is on the control host the one in force.
+
+        Args:
+            release: its name.
+            held: whether the hosts are held already, by somebody who lets them go.
 
         Raises:
             PuppetError: Puppet Server did not forget the release before.
@@ -95,7 +99,8 @@ class Releases:
             find environments -xtype l -delete
             systemctl is-active {SERVER} || true
         """
-        with self._puppet.held(self._puppet.enrolled(), f"release {release}"):
+        hosts = [] if held else self._puppet.enrolled()
+        with self._puppet.held(hosts, f"release {release}"):
             if self._ssh.run(self._host, script).stdout.strip() != "inactive":
                 self.flush()
 

@@ -73,6 +73,9 @@ class Ssh:
         self._base = ["ssh"] + (["-F", str(config)] if config else [])
         self._base += [
             *("-o", "BatchMode=yes"),
+            # Whatever the user's own configuration says: a host whose key is not known, or not
+            # the one that is, is not talked to.
+            *("-o", "StrictHostKeyChecking=yes"),
             *("-o", "ConnectTimeout=15"),
             *("-o", "ServerAliveInterval=5"),
             *("-o", "ServerAliveCountMax=3"),
@@ -81,9 +84,18 @@ class Ssh:
             *("-o", "ControlPersist=300"),
         ]
 
+    @property
+    def options(self) -> list[str]:
+        """What every call of ssh(1) is given, for other programs that speak through it."""
+        return self._base[1:]
+
+    def alias(self, host: str) -> str:
+        """Return what *host* is called in the configuration."""
+        return self._aliases.get(host, host)
+
     def argv(self, host: str, *, tty: bool = False) -> list[str]:
         """Return the command line that opens a session on *host* (for ``lab-ssh``)."""
-        return [*self._base, *(["-t"] if tty else []), self._aliases.get(host, host)]
+        return [*self._base, *(["-t"] if tty else []), self.alias(host)]
 
     def run(
         self,
@@ -206,7 +218,7 @@ class Ssh:
     def forget(self, host: str) -> None:
         """Drop the connection kept open to *host*, because the host has been restarted."""
         subprocess.run(
-            [*self._base, "-O", "exit", self._aliases.get(host, host)],
+            [*self._base, "-O", "exit", self.alias(host)],
             capture_output=True,
             check=False,
         )

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
-from lab.addresses import Address, world_address
 from lab.users.probes import Lookup, Plan, Probe, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from lab.fleet import Site
+    from lab.addresses import Address
 
-RESOLVER: Final = 10
-"""The number of the world's resolver (:func:`lab.addresses.world_address`)."""
 
-ROOT: Final = 53
-"""The number of the root's name server."""
+def both(address: Address) -> dict[str, str]:
+    """Return an address by family: what :func:`standard_plan` takes."""
+    return {"4": str(address.v4), "6": str(address.v6)}
 
 
 def standard_plan(
     *,
-    site: Site,
     lookups: Sequence[Lookup],
+    resolver: Mapping[str, str],
+    root: Mapping[str, str],
     fresh: Sequence[Lookup] = (),
-    resolver: Address | None = None,
-    root: Address | None = None,
     cadence: float = 0.1,
 ) -> Plan:
     """Return ten users, a hundred look-ups a second between them.
@@ -38,23 +35,21 @@ def standard_plan(
     8198, answers even that from its cache; the walkers never do.)
 
     Args:
-        site: where the fleet stands; its block finds the world's machines.
         lookups: what everybody asks in turn.
+        resolver: family (``4``, ``6``) -> its address; a family that is not there is not used.
+        root: the same, of the root's name server.
         fresh: names with a first label ``*``, asked of the resolver; left out when empty.
-        resolver: instead of the world's.
-        root: instead of the world's.
         cadence: seconds between two questions of one user.
     """
-    resolver = resolver or world_address(RESOLVER, block=site.block)
-    root = root or world_address(ROOT, block=site.block)
     questions, unheard_of = tuple(lookups), tuple(fresh)
-    ways = list(product(get_args(Transport), ("4", "6")))
+    families = [family for family in ("4", "6") if family in resolver and family in root]
+    ways = list(product(get_args(Transport), families))
     cached = [
         Probe(
             name=f"{transport}{family} cached",
             via="resolver",
             transport=transport,
-            servers=(_of(resolver, family),),
+            servers=(resolver[family],),
             lookups=questions,
             cadence=cadence,
         )
@@ -65,7 +60,7 @@ def standard_plan(
             name=f"{transport}{family} walk",
             via="walk",
             transport=transport,
-            servers=(_of(root, family),),
+            servers=(root[family],),
             # Only a resolver says that it has validated an answer.
             lookups=tuple(replace(one, secure=False) for one in questions),
             cadence=cadence,
@@ -77,15 +72,11 @@ def standard_plan(
             name=f"udp{family} fresh",
             via="resolver",
             transport="udp",
-            servers=(_of(resolver, family),),
+            servers=(resolver[family],),
             lookups=unheard_of,
             cadence=cadence,
         )
-        for family in ("4", "6")
+        for family in families
         if unheard_of
     ]
     return Plan(probes=(*cached, *walking, *missing))
-
-
-def _of(address: Address, family: str) -> str:
-    return str(address.v4 if family == "4" else address.v6)
