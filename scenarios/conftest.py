@@ -7,6 +7,7 @@ run starts where this one was.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -27,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab")
     group.addoption("--lab", default="scenarios", help="name of the lab (default: %(default)s)")
     group.addoption("--keep", action="store_true", help="leave the lab up at the end")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands that scenarios start.
+
+    A runner started in the background by a shell ignores it, and would hand that down.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
