@@ -70,6 +70,24 @@ def test_a_changed_tree_has_another_name_for_every_content(tree: Path) -> None:
     assert len(names) == 3
 
 
+def test_the_digest_follows_every_byte_and_every_right(tree: Path) -> None:
+    digests = {Release.of(tree).digest}
+    (tree / "modules/stdlib/metadata.json").write_text("{ }\n")
+    digests.add(Release.of(tree).digest)
+    (tree / "manifests/site.pp").chmod(0o755)
+    digests.add(Release.of(tree).digest)
+    assert len(digests) == 3
+
+
+def test_the_digest_does_not_depend_on_the_name(tree: Path) -> None:
+    before = Release.of(tree)
+    (tree / "spec/site_spec.rb").write_text("describe 'all'\n")
+    git(tree, "commit", "--quiet", "--all", "--message", "another spec")
+    after = Release.of(tree)
+    assert after.digest == before.digest
+    assert after.name != before.name
+
+
 def test_the_archive_is_roots_and_keeps_what_may_be_executed(tree: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(Release.of(tree).archive())) as archive:
         modes = {entry.name: entry.mode for entry in archive}

@@ -10,7 +10,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -75,8 +75,14 @@ class Release:
         programs = frozenset(name for name, path in wanted.items() if path.stat().st_mode & 0o100)
         commit = _git(tree, "log", "-1", "--format=%H", "--", ".").strip()[:_COMMIT_DIGITS]
         clean = not _git(tree, "status", "--porcelain", "--untracked-files=no", "--", ".").strip()
-        name = commit if clean and commit else f"{commit or 'uncommitted'}-{_digest(files)}"
+        content = digest(files, programs)[:_DIGEST_DIGITS]
+        name = commit if clean and commit else f"{commit or 'uncommitted'}-{content}"
         return cls(name=name, files=files | {REVISION: f"{name}\n".encode()}, programs=programs)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content (:func:`digest`)."""
+        return digest(self.files, self.programs)
 
     def archive(self) -> bytes:
         """Return the release as a compressed tar archive, everything owned by root."""
@@ -90,11 +96,19 @@ class Release:
         return buffer.getvalue()
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for name, content in files.items():
-        digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
-    return digest.hexdigest()[:_DIGEST_DIGITS]
+def digest(files: Mapping[str, bytes], programs: Collection[str]) -> str:
+    """Return SHA-256 over the path, the content and the right to be executed of every file.
+
+    :data:`REVISION` is left out: the same content is the same release, whatever it is called.
+    The control host computes the same from what it was sent
+    (``puppet/site/profile/files/promotion/accept.py``).
+    """
+    lines = [
+        f"{hashlib.sha256(content).hexdigest()} {'x' if name in programs else '-'} {name}\n"
+        for name, content in sorted(files.items())
+        if name != REVISION
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _git(tree: Path, *arguments: str) -> str:
