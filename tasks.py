@@ -14,12 +14,13 @@ from lab import checks, rehearsal
 from lab.cli import command, print_json, the_lab, the_operator
 from lab.console import TerminalReporter, console, save_picture
 from lab.fleet import Fleet
-from lab.milestones import Milestones
+from lab.milestones import PROJECT, Milestones
 from lab.operator.puppet import TREE
+from lab.promote import proven
 from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import RehearsalCheckError
 from lab.status import render, status
-from lab.steps import step_class
+from lab.steps import STEPS, step_class
 
 LAB = {"lab": "name of the lab; several stand side by side"}
 UNTIL = {"until": "the last step to make: bare, control or dns"}
@@ -162,6 +163,21 @@ def step(
             made.rollback()
         else:
             rehearsal.perform(made, dry_run=operator.dry_run)
+
+
+@command(help={"json": "print data for a program"})
+def evidence(_: Context, json: bool = False) -> None:
+    """Show what the scenarios have proven of this very tree, and what is missing.
+
+    Examples:
+      ./invoke evidence
+      ./invoke evidence --json
+    """
+    found = proven.look(PROJECT, steps=[step.name for step in STEPS])
+    if json:
+        print_json(found.as_json())
+    else:
+        console().print(proven.render(found))
 
 
 @command()
