@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +31,22 @@ from lab.world.names import fleet_zones, machine_address
 
 # At a hundred look-ups a second; a run that needs longer has lost its users.
 HOLD_SECONDS = 600.0
+
+
+Listener = Callable[[Verdict], object]
+"""Whoever wants to know of every judgement."""
+
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let somebody hear of every judgement while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 class Watch:
@@ -104,6 +122,8 @@ class Watch:
         """Stop the users, judge what they saw, write the record."""
         self._users.__exit__(exc_type, exc, trace)
         self.verdict = self._users.verdict(self._title, budget=self._budget)
+        for listener in _listeners:
+            listener(self.verdict)
         run = Run(
             title=self._title,
             fleet=self._lab.fleet.name,

@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from lab.console import TerminalReporter
 from lab.fleet import Fleet
 from lab.lab import Lab
-from lab.milestones import Milestones
+from lab.milestones import PROJECT, Milestones
 from lab.operate import in_lab
 from lab.operator import Operator
+from lab.operator.puppet import TREE
+from lab.promote.recording import Recorder
+from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import Rehearsed, chain, reach, under_load
 from lab.steps import STEPS, step_class
+from lab.surroundings import Surveyor
 from lab.verdict import Budget
+from lab.watch import listening
+
+SURVEYOR = pytest.StashKey[Surveyor]()
+RECORDER = pytest.StashKey[Recorder]()
+LAB = pytest.StashKey[Lab]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,12 +40,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--keep", action="store_true", help="leave the lab up at the end")
 
 
-def pytest_configure() -> None:
-    """Let Ctrl-C reach the commands that scenarios start.
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C reach the commands that scenarios start, and keep what they show as evidence.
 
-    A runner started in the background by a shell ignores it, and would hand that down.
+    A runner started in the background by a shell ignores Ctrl-C, and would hand that down.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    surveyor = Surveyor()
+    recorder = Recorder(repository=PROJECT, surroundings=surveyor.surroundings)
+    config.stash[SURVEYOR], config.stash[RECORDER] = surveyor, recorder
+    config.pluginmanager.register(recorder)
+    listening_all_along = ExitStack()
+    listening_all_along.enter_context(listening(recorder.hear))
+    config.add_cleanup(listening_all_along.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,11 +71,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """Return the scenarios' lab, locked for as long as they run."""
-    it = Lab(name=pytestconfig.getoption("lab"), fleet=Fleet.load(), report=TerminalReporter())
+    report = TerminalReporter()
+    it = Lab(name=pytestconfig.getoption("lab"), fleet=Fleet.load(), report=report)
     with it.store.locked("pytest scenarios"):
+        PuppetModules(repository=TREE, fetch=fetch_by_apt(report=report), report=report).ensure()
+        pytestconfig.stash[RECORDER].begin()
+        pytestconfig.stash[LAB] = it
         yield it
         if not pytestconfig.getoption("keep"):
             it.down()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def surveyed(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Note what the hosts run, after each file: a later one may take Puppet from them."""
+    yield
+    if LAB in pytestconfig.stash:
+        pytestconfig.stash[SURVEYOR].note(pytestconfig.stash[LAB])
 
 
 @pytest.fixture
