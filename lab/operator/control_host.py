@@ -52,7 +52,7 @@ rm -rf /etc/puppet /etc/puppetdb /etc/puppetboard /opt/puppetboard /etc/nginx {S
     /var/lib/puppet /var/lib/puppetserver /var/lib/puppetdb /var/lib/postgresql \
     /var/cache/puppet /var/cache/puppetserver /var/cache/puppetdb \
     /var/cache/clojure-aot /run/clojure-aot /usr/local/sbin/clojure-aot \
-    /usr/local/sbin/puppet-autosign
+    /usr/local/sbin/puppet-autosign /usr/local/sbin/generalprove-accept /etc/generalprove
 """
 
 

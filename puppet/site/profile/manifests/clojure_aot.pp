@@ -1,8 +1,6 @@
 # @summary What compiles Clojure services ahead of their start.
 class profile::clojure_aot {
-  package { 'python3':
-    ensure => installed,
-  }
+  include profile::python3
 
   file { '/usr/local/sbin/clojure-aot':
     ensure  => file,

@@ -4,4 +4,5 @@ class role::control {
   include profile::puppetserver
   include profile::puppetdb
   include profile::puppetboard
+  include profile::promotion
 }
