@@ -85,6 +85,16 @@ class _Fixed:
         return self._text
 
 
+def test_other_trees_are_left_out_on_demand_and_nothing_else(checkout: Checkout) -> None:
+    checkout.show()
+    checkout.change("fleet.yaml", "name: other\n")
+    wanted = {checkout.show(), checkout.show(signer=checkout.stranger), checkout.show()}
+    max(wanted).write_text("unreadable")
+    found = checkout.evidence.statements(of=Tree.of(checkout.path))
+    assert {stored.path for stored in found} == wanted
+    assert len(checkout.stored()) == 4
+
+
 def test_changed_after_signing(checkout: Checkout) -> None:
     path = checkout.show({f"{STEP}::test_one": "failed"})
     tamper(path, "failed", "passed")
@@ -164,6 +174,12 @@ def test_a_key_without_its_public_half_beside_it_is_read(tmp_path: Path) -> None
     line = signer.line()
     Path(f"{signer.key}.pub").unlink()
     assert signer.line() == line
+
+
+def test_a_list_has_a_key_wherever_its_comment_is(checkout: Checkout) -> None:
+    signer, line = checkout.signer, checkout.signer.line()
+    assert all(signer.is_listed(text) for text in (line, f"# who\n{line}\n", f"{line} a comment\n"))
+    assert not any(signer.is_listed(text) for text in ("", f"# {line}\n", checkout.stranger.line()))
 
 
 def test_the_latest_result_counts_and_a_failure_before_it_is_shown(checkout: Checkout) -> None:

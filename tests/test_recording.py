@@ -180,6 +180,11 @@ def test_without_a_key_the_results_are_shown_all_the_same(
     assert statements() == []
 
 
+def test_a_key_that_may_not_sign_yet_is_told_at_once(run: Run, checkout: Checkout) -> None:
+    said = run("-k", "passes", key=checkout.stranger.key).stdout
+    assert "signed by nobody who may: `./invoke evidence` has the line to add" in said
+
+
 def test_a_tree_that_changes_meanwhile_is_not_vouched_for(run: Run, statements: Statements) -> None:
     done = run("-k", "changes_the_tree")
     assert done.returncode == 0

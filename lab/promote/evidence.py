@@ -17,6 +17,7 @@ from typing import Final, Self
 from lab.errors import CouldNotError
 from lab.promote.signing import ALLOWED, UNSIGNED, Signature, Signer, verify
 from lab.promote.statement import Statement, StatementError
+from lab.promote.tree import Tree
 from lab.store import root
 
 _SIGNATURE: Final = ".sig"
@@ -97,21 +98,26 @@ class Evidence:
             raise EvidenceError(f"cannot be written: {error.strerror}", where=str(path)) from error
         return path
 
-    def statements(self) -> list[Stored]:
-        """Return every statement, the oldest first."""
-        return [self._read(path) for path in sorted(self.directory.glob("*.json"))]
+    def statements(self, *, of: Tree | None = None) -> list[Stored]:
+        """Return the statements, the oldest first.
 
-    def _read(self, path: Path) -> Stored:
+        Args:
+            of: leave out what says that it is of another tree: to judge a signature takes time,
+                and there are ever more of them.
+        """
+        paths = sorted(self.directory.glob("*.json"))
+        if of is not None:
+            paths = [path for path in paths if _may_be_of(of, path)]
+        return [self.read(path) for path in paths]
+
+    def read(self, path: Path) -> Stored:
+        """Return one statement, judged."""
         data = path.read_bytes()
-        try:
-            statement = Statement.decode(data)
-        except StatementError:
-            statement = None
         try:
             signature = verify(data, signature_of(path).read_bytes(), allowed=self._allowed)
         except FileNotFoundError:
             signature = Signature(wrong=UNSIGNED)
-        return Stored(path=path, signature=signature, statement=statement)
+        return Stored(path=path, signature=signature, statement=_decoded(data))
 
 
 def signature_of(path: Path) -> Path:
@@ -127,3 +133,15 @@ def _add(path: Path, content: bytes) -> None:
         os.link(aside, path)
     finally:
         aside.unlink()
+
+
+def _decoded(data: bytes) -> Statement | None:
+    try:
+        return Statement.decode(data)
+    except StatementError:
+        return None
+
+
+def _may_be_of(tree: Tree, path: Path) -> bool:
+    statement = _decoded(path.read_bytes())
+    return statement is None or statement.tree.same_as(tree)

@@ -15,7 +15,7 @@ from lab.promote import scenario_files
 from lab.promote.evidence import Evidence, Stored
 from lab.promote.gate import Gate, Refusal, cases_of
 from lab.promote.results import Latest, latest
-from lab.promote.signing import Signer
+from lab.promote.signing import ALLOWED, Signer
 from lab.promote.tree import Tree
 
 
@@ -48,11 +48,13 @@ class Proven:
         tree: the tree.
         rows: its scenarios.
         refusals: what would stand in the way if every step had been made.
+        unlisted: the line that lets one's own key sign; empty when it may.
     """
 
     tree: Tree
     rows: tuple[Row, ...]
     refusals: tuple[Refusal, ...]
+    unlisted: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Return it as data."""
@@ -66,14 +68,17 @@ def look(repository: Path, *, steps: Sequence[str]) -> Proven:
         repository: top of the checkout.
         steps: those whose scenarios must have passed.
     """
+    signer = Signer.own()
     gate = Gate(
         tree=Tree.of(repository),
         files=scenario_files.read(repository),
         steps=steps,
         now=datetime.now(UTC),
-        signer=Signer.own().line(),
+        signer=signer.line(),
     )
-    return proven(gate, Evidence.of(repository).statements())
+    found = proven(gate, Evidence.of(repository).statements(of=gate.tree))
+    listed = signer.is_listed((repository / ALLOWED).read_text())
+    return found if listed else replace(found, unlisted=signer.line())
 
 
 def proven(gate: Gate, stored: Sequence[Stored]) -> Proven:
@@ -111,6 +116,10 @@ def render(found: Proven) -> Group:
             escape(row.signer),
         )
     ends = [f"[red]✗[/] {escape(str(refusal))}" for refusal in found.refusals]
+    if found.unlisted and not any(found.unlisted in one.remedy for one in found.refusals):
+        ends.insert(
+            0, f"[yellow]![/] your key may not sign: {ALLOWED} has no line\n{found.unlisted}"
+        )
     return Group(table, "", *(ends or ["[green]✓[/] everything has been proven of this tree"]))
 
 

@@ -88,8 +88,11 @@ class Recorder:
         if not self._results:
             return
         try:
-            path = Evidence.of(self._repository).record(self._statement(), signer=Signer.own())
+            evidence = Evidence.of(self._repository)
+            path = evidence.record(self._statement(), signer=Signer.own())
             self.said = f"evidence: {path}"
+            if wrong := evidence.read(path).wrong:
+                self.said += f" ({wrong}: `./invoke evidence` has the line to add)"
         except Exception as error:  # noqa: BLE001 - the tests' results must not go under
             self.said = f"no evidence of this run: {error}"
 

@@ -126,6 +126,19 @@ class Signer:
         kind, key, *whose = self.public().split()
         return f'{whose[0] if whose else "operator"} namespaces="{NAMESPACE}" {kind} {key}'
 
+    def is_listed(self, allowed: str) -> bool:
+        """Whether a list of those who may sign has this key.
+
+        Args:
+            allowed: the list.
+
+        Raises:
+            SigningError: the key cannot be read.
+        """
+        kind, key = self.public().split()[:2]
+        lines = (line for line in allowed.splitlines() if not line.startswith("#"))
+        return any(line.split()[-2:] == [kind, key] or f" {kind} {key} " in line for line in lines)
+
 
 def verify(data: bytes, signature: bytes, *, allowed: Path) -> Signature:
     """Judge a signature.

@@ -13,7 +13,9 @@ from lab.parallel import side_by_side
 _SCRIPT: Final = r"""
 . /etc/os-release; echo "debian=$VERSION_ID"
 for package in puppet-agent puppetserver; do
-    echo "$package=$(dpkg-query --show --showformat '${Version}' $package 2>/dev/null || true)"
+    version=$(dpkg-query --show --showformat '${db:Status-Abbrev} ${Version}\n' $package \
+        2>/dev/null | sed -n 's/^ii *//p')
+    echo "$package=$version"
 done
 """
 
