@@ -77,7 +77,8 @@ def fingerprint(*, step: str, block: int, project: Path = PROJECT) -> str:
         block: the lab's address block, which is in every configuration file of the disks.
         project: the checkout.
     """
-    digest = hashlib.sha256(f"{step}\0{block}\0".encode())
+    # Two people on one engine have keys of their own, and so must their disks.
+    digest = hashlib.sha256(f"{root()}\0{step}\0{block}\0".encode())
     for recipe in RECIPES:
         digest.update(recipe.tag.encode() + b"\0")
     parts = [project / part for part in MADE_OF]
