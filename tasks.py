@@ -12,11 +12,13 @@ from invoke.context import Context
 from lab import bench as benchmark
 from lab import checks, rehearsal
 from lab.cli import command, print_json, the_lab, the_operator
-from lab.console import TerminalReporter, console, save_picture
+from lab.console import SilentReporter, TerminalReporter, console, save_picture
 from lab.fleet import Fleet
 from lab.milestones import PROJECT, Milestones
 from lab.operator.puppet import TREE
 from lab.promote import proven
+from lab.promote.plan import as_json, look_for_drift, refuse_drift
+from lab.promote.plan_text import render_drift
 from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import RehearsalCheckError
 from lab.status import render, status
@@ -178,6 +180,28 @@ def evidence(_: Context, json: bool = False) -> None:
         print_json(found.as_json())
     else:
         console().print(proven.render(found))
+
+
+@command(
+    help={**LAB, "on": "production or lab", "json": "print data for a program"},
+)
+def drift(_: Context, on: str = "production", lab: str = "default", json: bool = False) -> None:
+    """Look where hosts are not as the release in force says; nothing is touched.
+
+    Ends with 1 when there is any.
+
+    Examples:
+      ./invoke drift
+      ./invoke drift --on lab --lab second --json
+    """
+    with the_operator(on=on, lab=lab, command="drift", dry_run=True) as operator:
+        report = SilentReporter() if json else operator.report
+        found = look_for_drift(operator=operator, report=report)
+    if json:
+        print_json(as_json(found))
+    else:
+        console().print(render_drift(found))
+    refuse_drift(found)
 
 
 @command()

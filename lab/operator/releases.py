@@ -104,13 +104,16 @@ class Releases:
             if self._ssh.run(self._host, script).stdout.strip() != "inactive":
                 self.flush()
 
-    def flush(self) -> None:
-        """Let Puppet Server forget what it has read of the release in force.
+    def flush(self, environment: str = IN_FORCE) -> None:
+        """Let Puppet Server forget what it has read of an environment.
+
+        Args:
+            environment: which; that of the release in force unless told otherwise.
 
         Raises:
             PuppetError: it did not answer with 204.
         """
-        path = f"/puppet-admin-api/v1/environment-cache?environment={IN_FORCE}"
+        path = f"/puppet-admin-api/v1/environment-cache?environment={environment}"
         self._puppet.wait_for_server()
         url = f"https://{self._puppet.server}:8140{path}"
         said = self._puppet.curl(url, "--request", "DELETE").stdout.strip()
