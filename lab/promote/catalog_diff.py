@@ -24,6 +24,9 @@ _MANNERS: Final = frozenset(
     {"backup", "hasrestart", "hasstatus", "logoutput", "provider", "restart", "show_diff"}
     | {"start", "status", "stop", "timeout", "tries", "try_sleep", "validate_cmd"}
 )
+# In what order Puppet goes; who tells whom is worth knowing, the rest follows from the code.
+_ORDER: Final = frozenset({"alias", "before", "require", "stage", "tag"})
+_TELLS: Final = frozenset({"notify", "subscribe"})
 _CONTEXT_LINES: Final = 3
 
 
@@ -107,8 +110,12 @@ def _change(old: Catalog, new: Catalog, ref: str) -> Change | None:
         return Change(ref=ref, kind=Kind.REMOVED, place=before.place, effect=False)
     texts = _texts(old, before, new, after)
     if before is None:
-        shown = [name for name in _names(after) if name not in METAPARAMETERS | _MANNERS]
-        parameters = tuple(parameter(name, None, after.parameters[name]) for name in shown)
+        told = [
+            name
+            for name in sorted(_names(after) - METAPARAMETERS - _MANNERS)
+            if after.parameters[name] != after.title
+        ]
+        parameters = tuple(parameter(name, None, after.parameters[name]) for name in told)
         return Change(
             ref=ref,
             kind=Kind.ADDED,
@@ -138,7 +145,7 @@ def _change(old: Catalog, new: Catalog, ref: str) -> Change | None:
 
 
 def _names(resource: Resource) -> set[str]:
-    return {name for name in resource.parameters if name not in _TEXTS}
+    return {name for name in resource.parameters if name not in _TEXTS | _ORDER}
 
 
 def _waits(resource: Resource) -> bool:
@@ -148,9 +155,7 @@ def _waits(resource: Resource) -> bool:
 
 def same(name: str, old: object, new: object) -> bool:
     """Whether a parameter is what it was; relationships are sets, and may name one alone."""
-    if name in {"before", "notify", "require", "subscribe", "tag"}:
-        return _as_set(old) == _as_set(new)
-    return old == new
+    return _as_set(old) == _as_set(new) if name in _TELLS else old == new
 
 
 def _as_set(value: object) -> set[str]:
@@ -161,6 +166,9 @@ def _as_set(value: object) -> set[str]:
 
 def parameter(name: str, old: object, new: object) -> Parameter:
     """Return a parameter that differs, without what is secret in it."""
+    if name in _TELLS:
+        lost, gained = _as_set(old) - _as_set(new), _as_set(new) - _as_set(old)
+        return Parameter(name=name, old=", ".join(sorted(lost)), new=", ".join(sorted(gained)))
     shown_old, shown_new = shown(old), shown(new)
     # A checksum that differs is all there is to tell, and it is no use to anybody.
     secret = HIDDEN in shown_old + shown_new

@@ -50,8 +50,8 @@ _SCRIPT: Final = """
 dir=$(mktemp -d /run/generalprove-noop.XXXXXX); trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/lib" "$dir/facts.d" "$dir/state" "$dir/public"
 # What is there already need not be fetched.
-cp -a /var/lib/puppet/lib/. "$dir/lib" 2>/dev/null || true
-cp -a /var/lib/puppet/facts.d/. "$dir/facts.d" 2>/dev/null || true
+cp -a /var/cache/puppet/lib/. "$dir/lib" 2>/dev/null || true
+cp -a /var/cache/puppet/facts.d/. "$dir/facts.d" 2>/dev/null || true
 printf 'agent:\\n  report:\\n    terminus: yaml\\n' >"$dir/routes.yaml"
 "$@" --route_file "$dir/routes.yaml" --lastrunreport "$dir/report.yaml" \
     --statedir "$dir/state" --publicdir "$dir/public" \
