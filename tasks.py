@@ -6,6 +6,8 @@ Thin on purpose: each parses, calls one function of the package and prints what 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from datetime import timedelta
 
 from invoke.context import Context
 
@@ -16,9 +18,13 @@ from lab.console import SilentReporter, TerminalReporter, console, save_picture
 from lab.fleet import Fleet
 from lab.milestones import PROJECT, Milestones
 from lab.operator.puppet import TREE
+from lab.operator.site_data import FIRST_STEP
+from lab.promote import command as promoting
 from lab.promote import proven
 from lab.promote.plan import as_json, look_for_drift, refuse_drift
 from lab.promote.plan_text import render_drift
+from lab.promote.promotion import Promotion
+from lab.promote.rollout import Pace
 from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import RehearsalCheckError
 from lab.status import render, status
@@ -161,6 +167,8 @@ def step(
     """
     with the_operator(on=on, lab=lab, command=f"step {name}", dry_run=not apply) as operator:
         made = step_class(name)(operator=operator)
+        if on == "production" and not rollback:
+            promoting.guard_step(operator, name=name, repository=PROJECT, out=console())
         if rollback and not operator.dry_run:
             made.rollback()
         else:
@@ -202,6 +210,83 @@ def drift(_: Context, on: str = "production", lab: str = "default", json: bool =
     else:
         console().print(render_drift(found))
     refuse_drift(found)
+
+
+@command(
+    optional=["rollback"],
+    iterable=["accept"],
+    help={
+        "on": "production, or a lab that plays it",
+        "lab": "name of that lab",
+        "apply": "do it: without this, nothing is changed",
+        "bootstrap": "make a bare control host the one that the others are promoted from",
+        "resume": "go on with a promotion that was interrupted",
+        "rollback": "undo the promotion under way, or bring this release back",
+        "accept": "a resource that may differ on a host though this release does not say why",
+        "why": "what for, as others find it in the journal",
+        "soak": "seconds for which users are watched after each host",
+        "confirm_within": "seconds after which a host goes back by itself",
+        "max_age": "days for which a scenario's pass counts",
+        "page": "write the plan as an HTML page as well",
+        "json": "print the plan as data",
+    },
+)
+def promote(
+    _: Context,
+    *,
+    on: str = "production",
+    lab: str = "default",
+    apply: bool = False,
+    bootstrap: bool = False,
+    resume: bool = False,
+    rollback: str | None = None,
+    accept: Sequence[str] = (),
+    why: str = "",
+    soak: float = 60.0,
+    confirm_within: float = 900.0,
+    max_age: float = 14.0,
+    page: str = "",
+    json: bool = False,
+) -> None:
+    """Bring exactly what passed its scenarios to the real servers.
+
+    Without --apply it only says what would change.
+
+    Exit codes: 0 promoted, or nothing to do; 4 refused, nothing was touched; 5 rolled back;
+    6 rolled back, but not everywhere.
+
+    Examples:
+      ./invoke promote
+      ./invoke promote --page plan.html
+      ./invoke promote --apply --why "longer logs"
+      ./invoke promote --apply --accept 'File[/etc/motd]'
+      ./invoke promote --bootstrap --apply
+      ./invoke promote --resume
+      ./invoke promote --rollback
+      ./invoke promote --on lab --lab standin
+    """
+    out = console(stderr=json)
+    with the_operator(
+        on=on, lab=lab, command="promote", dry_run=not apply, locked=False
+    ) as operator:
+        promotion = Promotion(
+            operator=operator,
+            repository=PROJECT,
+            pace=Pace(soak=soak, confirm_within=confirm_within),
+            why=why,
+            accepted=accept,
+            max_age=timedelta(days=max_age),
+        )
+        if bootstrap:
+            promoting.guard_step(operator, name=FIRST_STEP, repository=PROJECT, out=out)
+            rehearsal.perform(step_class(FIRST_STEP)(operator=operator), dry_run=not apply)
+        elif resume:
+            promotion.resume()
+        elif rollback is not None:
+            promotion.rollback("" if rollback in ("", "True") else rollback)
+        else:
+            printing = promoting.Printing(out=out, json=json, page=page)
+            promoting.promote(promotion, apply=apply, printing=printing)
 
 
 @command()

@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
+from lab import bench_promotion
 from lab.console import TerminalReporter
 from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
 from lab.engine.images import BASE
+from lab.errors import GeneralproveError
 from lab.fleet import Fleet
 from lab.lab import BOOTED, Lab
 from lab.milestones import Milestones
@@ -93,7 +95,11 @@ def measure(*, cold: bool, steps: bool, out: Console) -> Sequence[Figure]:
             if steps:
                 _steps(watch)
             _puppet(watch)
+            bench_promotion.measure(in_lab(lab), timed=watch.timed)
             _restores(watch)
+        except GeneralproveError:
+            out.print(render(watch.figures))  # what is known by now took minutes
+            raise
         finally:
             with watch.timed("lab-down", goal=2):
                 lab.down()

@@ -12,7 +12,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from invoke.context import Context
@@ -82,7 +82,9 @@ def the_lab(name: str, *, out: Console | None = None) -> Lab:
 
 
 @contextmanager
-def the_operator(*, on: str, lab: str, command: str, dry_run: bool) -> Iterator[Operator]:
+def the_operator(
+    *, on: str, lab: str, command: str, dry_run: bool, locked: bool = True
+) -> Iterator[Operator]:
     """Yield the operator of a site; a lab is locked meanwhile, production is a dry run first.
 
     Args:
@@ -90,6 +92,7 @@ def the_operator(*, on: str, lab: str, command: str, dry_run: bool) -> Iterator[
         lab: name of the lab.
         command: what is being done, for whoever finds the lab locked.
         dry_run: for production, whether nothing may be changed.
+        locked: whether a lab is locked; what has a lock of its own at the site needs none.
 
     Raises:
         UsageError: *on* is something else.
@@ -98,7 +101,7 @@ def the_operator(*, on: str, lab: str, command: str, dry_run: bool) -> Iterator[
         yield in_production(Fleet.load(), report=TerminalReporter(), dry_run=dry_run)
     elif on == "lab":
         it = the_lab(lab)
-        with it.store.locked(command):
+        with it.store.locked(command) if locked else nullcontext():
             yield in_lab(it)
     else:
         raise UsageError(f"there is no site {on!r}", remedy="Say --on lab or --on production")

@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the lab's own scenarios first, then the steps in their order, then the failures.
+    """Run the lab's own scenarios first, then the steps in their order, then the rest.
 
     Each step's scenario leaves the milestone that the next one starts from.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from lab.console import TerminalReporter
@@ -51,3 +52,33 @@ class At(TerminalReporter):
         if self._met and not self._done:
             self._done = True
             self._action()
+
+
+class AtTask(TerminalReporter):
+    """Does something once, when a task of that title begins.
+
+    Args:
+        title: how the task's title begins.
+        action: what happens then.
+    """
+
+    def __init__(self, *, title: str, action: Callable[[], object]) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._title = title
+        self._action = action
+        self._done = False
+
+    def say(self, text: str) -> None:
+        """Print the line, and remember it."""
+        self.said.append(text)
+        super().say(text)
+
+    @contextmanager
+    def task(self, text: str) -> Iterator[None]:
+        """Show the task; the moment comes when it has begun."""
+        with super().task(text):
+            if text.startswith(self._title) and not self._done:
+                self._done = True
+                self._action()
+            yield

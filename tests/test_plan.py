@@ -200,9 +200,11 @@ def test_a_command_that_waits_to_be_told_is_not_touched_by_its_own_change() -> N
     [
         (
             (
-                "Evaluation Error: Error while evaluating a Function Call, Class[Profile::Journald]: "
+                "Evaluation Error: Error while evaluating a Function Call, "
+                "Class[Profile::Journald]: "
                 "parameter 'max_use' expects a String value, got Integer (file: "
-                "site/profile/manifests/base.pp, line: 6, column: 3) on node oslo.lab.nordlys.example"
+                "site/profile/manifests/base.pp, line: 6, column: 3) "
+                "on node oslo.lab.nordlys.example"
             ),
             (
                 "site/profile/manifests/base.pp:6: Class[Profile::Journald]: parameter 'max_use' "

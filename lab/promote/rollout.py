@@ -63,7 +63,7 @@ class Rollout:
         operator: of the site.
         journal: of the site.
         pace: how long things may take.
-        keep_lock: takes the lock again where the control host was away.
+        retake_lock: takes the lock again where the control host was away.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Rollout:
         operator: Operator,
         journal: Journal,
         pace: Pace,
-        keep_lock: Callable[[], None],
+        retake_lock: Callable[[], None],
     ) -> None:
         self._op = operator
         self._journal = journal
         self._pace = pace
-        self._keep_lock = keep_lock
+        self._retake_lock = retake_lock
         self._releases = Releases(puppet=operator.puppet)
         self._deadman = DeadMan(puppet=operator.puppet)
 
@@ -182,7 +182,7 @@ class Rollout:
         """Wait for the control host, without which nobody can be brought back."""
         control = self._op.puppet.control
         self._await_host(control)
-        self._keep_lock()
+        self._retake_lock()
         self._op.puppet.wait_for_server()
 
     def _await_host(self, name: str) -> None:
@@ -233,10 +233,3 @@ class Rollout:
 def order(hosts: Sequence[Host]) -> list[str]:
     """Return the order in which hosts are changed: the least dangerous first."""
     return [host.name for host in sorted(hosts, key=lambda one: one.promotion_order)]
-
-
-def unfinished(standing: Standing) -> str:
-    """Return where an unfinished promotion stands, and what can be done, as one line."""
-    begin = standing.begin
-    way = f" and was going back ({standing.going_back})" if standing.going_back else ""
-    return f"{begin.who} began to promote {begin.release} at {begin.at}{way}: {standing.words()}"

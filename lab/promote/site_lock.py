@@ -24,10 +24,12 @@ from lab.promote.journal import DIRECTORY
 from lab.text import last_line
 
 _TAKEN: Final = 9
+# Our own session of before may still be ending there.
+_RETAKE_SECONDS: Final = 20.0
 _SCRIPT: Final = f"""
 cd {DIRECTORY} 2>/dev/null || {{ mkdir -p -m 0750 {DIRECTORY}; cd {DIRECTORY}; }}
 exec 9>>lock
-flock --nonblock 9 || exit {_TAKEN}
+flock --wait "$WAIT" 9 || exit {_TAKEN}
 IFS= read -r note
 printf '%s\\n' "$note" >holder.json
 echo held
@@ -93,19 +95,16 @@ class SiteLock:
         finally:
             self._let_go()
 
-    def keep(self, why: str) -> None:
-        """Take the lock again if it was lost, because the control host was away."""
-        if self._session is not None and self._session.poll() is None:
-            return
+    def retake(self, why: str) -> None:
+        """Take the lock again, because the control host was away and may have forgotten it."""
         self._let_go()
-        self._ssh.forget(self._host)
-        self._take(why)
+        self._take(why, wait=_RETAKE_SECONDS)
 
-    def _take(self, why: str) -> None:
+    def _take(self, why: str, *, wait: float = 0) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         note = json.dumps(asdict(Holder(who=me(), why=why, since=now)))
         session = subprocess.Popen(
-            [*self._ssh.argv(self._host), f"sh -c {shlex.quote(_SCRIPT)}"],
+            [*self._ssh.argv(self._host), f"WAIT={wait:.0f} sh -c {shlex.quote(_SCRIPT)}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

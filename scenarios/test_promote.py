@@ -1,0 +1,213 @@
+"""Promotion to a stand-in for production: what passed goes there, and comes back when it hurts.
+
+Budgets, in look-ups of users who never stop asking: a good change, a refused one and one that
+closes SSH cost nothing; one that takes Oslo's DNS away is noticed and undone within 60 s.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from moments import AtTask
+from standin import COMMON, StandIn
+
+from lab.errors import Exit
+from lab.lab import Lab
+from lab.operator.registrar import ManualRegistrar
+from lab.operator.ssh import Ssh, SshError
+from lab.promote.acceptance import AcceptanceCheckError
+from lab.promote.signing import Signer
+from lab.promote.site_lock import SiteLock
+from lab.verdict import Budget, Outcome
+from lab.watch import Watch
+
+NOBODY_NOTICES = Budget(failed=0, at_least=500)
+UNDONE_IN_TIME = Budget(failed=10_000, gap=60, at_least=500)
+
+GOOD = {COMMON: ("max_use: 500M", "max_use: 400M")}
+PDNS_ELSEWHERE = {COMMON: ("", 'profile::dns::settings: {local-port: "5300"}\n')}
+DNS_FOR_THE_FLEET = {
+    "puppet/site/profile/manifests/dns/server.pp": (
+        "ports     => [53],",
+        "ports     => [53],\n    from      => 'fleet',",
+    )
+}
+NO_SSH = {"puppet/site/profile/manifests/ssh.pp": ("ports => [22]", "ports => [2222]")}
+ONE_WITHOUT_CATALOG = {
+    "puppet/data/role/control.yaml": ("version: 17", "version: seventeen"),
+}
+
+
+@pytest.fixture(scope="module")
+def standin(
+    lab_at: Callable[[str], Lab], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StandIn]:
+    """Return the stand-in, with DNS on Oslo, as after the second step."""
+    directory = tmp_path_factory.mktemp("standin")
+    found = StandIn(lab=lab_at("dns"), checkout=directory / "checkout")
+    yield found
+    found.forget()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(standin: StandIn) -> Iterator[None]:
+    """After every scenario all hosts are on the release in force, free and not about to return."""
+    yield
+    assert standin.at_rest() == []
+    assert set(standin.releases().values()) == {standin.release}
+
+
+def test_a_good_change_reaches_every_host_and_nobody_notices(standin: StandIn) -> None:
+    commit = standin.commit(GOOD)
+    standin.prove()
+    with Watch(lab=standin.lab, title="A good change", budget=NOBODY_NOTICES) as watch:
+        done = standin.promote("--apply")
+    assert done.returncode == Exit.OK, done.stdout + done.stderr
+    assert set(standin.releases().values()) == {commit[:12]}
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+    standin.base = commit
+
+
+def test_the_same_again_is_nothing_to_do(standin: StandIn) -> None:
+    standin.git("reset", "--quiet", "--hard", standin.base)
+    standin.prove()
+    done = standin.promote("--apply")
+    assert done.returncode == Exit.OK, done.stdout + done.stderr
+    assert "nothing to do" in done.stdout
+
+
+def test_what_was_not_rehearsed_is_refused(standin: StandIn) -> None:
+    standin.commit({COMMON: ("max_use: 400M", "max_use: 300M")})
+    done = standin.promote("--apply")
+    assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
+    assert "pytest scenarios/test_step_dns.py" in done.stdout
+
+
+def test_a_tree_with_changes_of_its_own_is_refused(standin: StandIn) -> None:
+    standin.commit({COMMON: ("max_use: 400M", "max_use: 350M")})
+    standin.prove()
+    (standin.checkout / COMMON).open("a").write("# by the way\n")
+    done = standin.promote("--apply")
+    assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
+    assert COMMON in done.stdout
+
+
+def test_evidence_that_is_too_old_is_refused(standin: StandIn) -> None:
+    standin.commit({COMMON: ("max_use: 400M", "max_use: 360M")})
+    standin.prove(ago=timedelta(days=15))
+    done = standin.promote("--apply")
+    assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
+    assert "more than 14 days ago" in done.stdout
+
+
+def test_forged_evidence_is_refused_here_and_there(standin: StandIn, tmp_path: Path) -> None:
+    standin.commit({COMMON: ("max_use: 400M", "max_use: 370M")})
+    stranger = Signer.own(tmp_path / "stranger")
+    standin.prove(signer=stranger)
+    done = standin.promote("--apply")
+    assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
+    # And a stranger who leaves our own gate out is refused by the control host itself.
+    with pytest.raises(AcceptanceCheckError):
+        standin.push_past_the_gate()
+
+
+def test_what_does_not_compile_for_one_host_touches_none(standin: StandIn) -> None:
+    standin.commit(ONE_WITHOUT_CATALOG)
+    standin.prove()
+    done = standin.promote("--apply")
+    assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
+    assert "tromso" in done.stdout
+    assert "version" in done.stdout
+
+
+def test_an_edit_by_hand_stops_the_promotion_unless_it_is_accepted(standin: StandIn) -> None:
+    operator = standin.operator()
+    operator.ssh.run("oslo", "echo '# by hand' >>/etc/chrony/chrony.conf")
+    commit = standin.commit({COMMON: ("max_use: 400M", "max_use: 380M")})
+    standin.prove()
+    refused = standin.promote("--apply")
+    assert refused.returncode == Exit.REFUSED, refused.stdout + refused.stderr
+    assert "File[/etc/chrony/chrony.conf]" in refused.stdout
+    done = standin.promote("--apply", "--accept", "File[/etc/chrony/chrony.conf]")
+    assert done.returncode == Exit.OK, done.stdout + done.stderr
+    standin.base = commit
+
+
+def test_a_change_that_takes_dns_away_is_undone(standin: StandIn) -> None:
+    standin.commit(PDNS_ELSEWHERE)
+    standin.prove()
+    with Watch(lab=standin.lab, title="DNS goes away", budget=UNDONE_IN_TIME) as watch:
+        done = standin.promote("--apply")
+    assert done.returncode == Exit.ROLLED_BACK, done.stdout + done.stderr
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def test_a_change_that_only_users_notice_is_undone(standin: StandIn) -> None:
+    standin.commit(DNS_FOR_THE_FLEET)
+    standin.prove()
+    with Watch(lab=standin.lab, title="Only users notice", budget=UNDONE_IN_TIME) as watch:
+        done = standin.promote("--apply")
+    assert done.returncode == Exit.ROLLED_BACK, done.stdout + done.stderr
+    assert "failed" in done.stderr
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def test_a_change_that_closes_ssh_undoes_itself(standin: StandIn) -> None:
+    standin.commit(NO_SSH)
+    standin.prove()
+    with Watch(lab=standin.lab, title="SSH is closed", budget=NOBODY_NOTICES) as watch:
+        done = standin.promote("--apply")
+    assert done.returncode == Exit.ROLLED_BACK, done.stdout + done.stderr
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def test_of_two_promotions_at_once_one_is_told_of_the_other(standin: StandIn) -> None:
+    standin.commit({COMMON: ("max_use:", "max_use:  ")})
+    standin.prove()
+    operator = standin.operator()
+    with SiteLock(ssh=operator.ssh, host=operator.puppet.control).held("the other one"):
+        done = standin.promote("--apply")
+    assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
+    assert "the other one" in done.stderr
+
+
+def test_a_host_with_another_key_is_not_talked_to(standin: StandIn, tmp_path: Path) -> None:
+    access = standin.lab.access
+    text = access.config.read_text()
+    known = tmp_path / "known_hosts"
+    shutil.copy(access.known_hosts, known)
+    config = tmp_path / "ssh_config"
+    config.write_text(text.replace(str(access.known_hosts), str(known)))
+    stranger = Signer.own(tmp_path / "stranger").public()
+    for entry, reason in (
+        (f"oslo {stranger}\n", "Host key verification failed"),
+        ("", "No .* host key"),
+    ):
+        kept = [line for line in known.read_text().splitlines() if not line.startswith("oslo")]
+        known.write_text("\n".join([*kept, entry]))
+        ssh = Ssh(config=config, control_dir=tmp_path / "sockets")
+        with pytest.raises(SshError, match=f"{reason}|verification failed"):
+            ssh.run("oslo", ["true"])
+        ssh.close()
+
+
+def test_a_person_at_the_registrar_is_told_what_to_do_and_checked(standin: StandIn) -> None:
+    operator = standin.operator()
+    zone = operator.fleet.domain
+    there = operator.registrar.delegation(zone).ds
+    assert there
+    for wanted in (frozenset[str](), there):
+        person = AtTask(
+            title="Waiting until the parent",
+            action=partial(operator.registrar.set_ds, zone, wanted),
+        )
+        manual = ManualRegistrar(tree=operator.tree, report=person, timeout=30, poll=0.5)
+        manual.set_ds(zone, wanted)
+        assert operator.registrar.delegation(zone).ds == wanted
+        assert any("At the registrar" in line for line in person.said)

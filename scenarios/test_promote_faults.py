@@ -1,0 +1,131 @@
+"""A promotion that is hit in the middle: a host dies, the control host dies, the operator dies.
+
+Whatever happens, afterwards every host is on one known release, nobody is held any more, and
+nothing is about to undo itself. Users notice nothing but the death of the host they ask.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from moments import AtTask
+from standin import COMMON, StandIn
+
+from lab.errors import Exit
+from lab.faults import Faults
+from lab.lab import Lab
+from lab.promote.rollout import RolledBackError
+from lab.verdict import Budget, Outcome
+from lab.watch import Watch
+
+NOBODY_NOTICES = Budget(failed=0, at_least=500)
+OSLO_WAS_AWAY = Budget(failed=10_000, gap=40, at_least=500)
+AWAY_SECONDS = 8
+LONGEST_SECONDS = 45  # what a promotion to two hosts takes here, from the lock to the last word
+
+
+@pytest.fixture(scope="module")
+def standin(
+    lab_at: Callable[[str], Lab], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StandIn]:
+    """Return the stand-in, with DNS on Oslo, as after the second step."""
+    directory = tmp_path_factory.mktemp("standin")
+    found = StandIn(lab=lab_at("dns"), checkout=directory / "checkout")
+    yield found
+    found.forget()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def all_is_well_afterwards(standin: StandIn) -> Iterator[None]:
+    """After every scenario all hosts are on the release in force, free and not about to return."""
+    yield
+    assert standin.at_rest() == []
+    assert set(standin.releases().values()) == {standin.release}
+
+
+def for_a_while(fault: AbstractContextManager[None]) -> threading.Thread:
+    """Let a fault happen now, and heal while the promotion goes on."""
+    fault.__enter__()
+    healing = threading.Timer(AWAY_SECONDS, lambda: fault.__exit__(None, None, None))
+    healing.start()
+    return healing
+
+
+@pytest.mark.parametrize(
+    ("victim", "moment", "budget"),
+    [
+        ("tromso", "Switch tromso", NOBODY_NOTICES),
+        ("oslo", "Change oslo", OSLO_WAS_AWAY),
+    ],
+    ids=["the control host at the switch", "a host while it is changed"],
+)
+def test_a_host_that_dies_brings_everybody_back(
+    standin: StandIn, victim: str, moment: str, budget: Budget
+) -> None:
+    standin.commit({COMMON: ("max_use: 500M", f"max_use: {random.randint(300, 450)}M")})  # noqa: S311
+    standin.prove()
+    healing: list[threading.Thread] = []
+    with Watch(lab=standin.lab, title=f"{victim} dies at: {moment}", budget=budget) as watch:
+        faults = Faults(lab=standin.lab, marks=watch.marks)
+        report = AtTask(
+            title=moment, action=lambda: healing.append(for_a_while(faults.power_loss(victim)))
+        )
+        promotion = standin.promotion(report=report)
+        preview = promotion.preview()
+        assert preview.refusals == []
+        with pytest.raises(RolledBackError):
+            promotion.apply(preview)
+        for one in healing:
+            one.join()
+    assert healing, f"{moment} never came"
+    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
+
+
+def killed_and_finished(standin: StandIn, chance: random.Random) -> None:
+    """Kill a promotion at a random moment; resume or roll it back; all is as it should be."""
+    commit = standin.commit({COMMON: ("max_use: 500M", f"max_use: {chance.randint(100, 499)}M")})
+    standin.prove()
+    before = standin.release
+    running = subprocess.Popen(
+        standin.command("--apply"),
+        cwd=standin.checkout,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        running.wait(timeout=chance.uniform(1, LONGEST_SECONDS))
+    except subprocess.TimeoutExpired:
+        running.send_signal(chance.choice([signal.SIGKILL, signal.SIGINT]))
+        running.wait()
+    way, other = chance.choice([("--resume", "--rollback"), ("--rollback", "--resume")])
+    if standin.at_rest():
+        done = standin.promote(way)
+        expected = Exit.OK if way == "--resume" else Exit.ROLLED_BACK
+        assert done.returncode == expected, f"{way}, not {other}: {done.stdout}{done.stderr}"
+    assert standin.at_rest() == []
+    assert set(standin.releases().values()) == {standin.release}
+    assert standin.release in (before, commit[:12])
+    if standin.release == commit[:12]:
+        standin.base = commit
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_operator_killed_anywhere_leaves_work_that_can_be_ended(
+    standin: StandIn, seed: int
+) -> None:
+    killed_and_finished(standin, random.Random(seed))  # noqa: S311 - moments, not secrets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4, 24))
+def test_an_operator_killed_at_twenty_more_moments(standin: StandIn, seed: int) -> None:
+    killed_and_finished(standin, random.Random(seed))  # noqa: S311 - moments, not secrets
