@@ -201,10 +201,8 @@ def test_a_command_that_waits_to_be_told_is_not_touched_by_its_own_change() -> N
         (
             (
                 "Evaluation Error: Error while evaluating a Function Call, "
-                "Class[Profile::Journald]: "
-                "parameter 'max_use' expects a String value, got Integer (file: "
-                "site/profile/manifests/base.pp, line: 6, column: 3) "
-                "on node oslo.lab.nordlys.example"
+                "Class[Profile::Journald]: parameter 'max_use' expects a String value, got Integer "
+                "(file: site/profile/manifests/base.pp, line: 6, column: 3) on node oslo.example"
             ),
             (
                 "site/profile/manifests/base.pp:6: Class[Profile::Journald]: parameter 'max_use' "
@@ -281,8 +279,14 @@ def planned(seen: Look | NoopError, *, new: Catalog = NEW) -> Plan:
     )
 
 
+SSHD = OLD.content(OLD.resources["File[/etc/ssh/sshd_config]"])[""].checksum
 PREDICTED = looked(
-    Event(ref="File[/etc/ssh/sshd_config]", property="content", old="{sha256}1", new="{sha256}2"),
+    Event(
+        ref="File[/etc/ssh/sshd_config]",
+        property="content",
+        old=f"{{sha256}}{SSHD}",
+        new="{sha256}2",
+    ),
     Event(ref="Service[ssh.service]", property="refresh"),
 )
 BY_HAND = Event(ref="File[/etc/hosts]", property="mode", old="0664", new="0644")
@@ -299,6 +303,18 @@ def test_what_nobody_predicted_stops_a_promotion_unless_it_is_named() -> None:
     assert found.unpredicted == (("tromso", "File[/etc/hosts]"),)
     assert found.unaccepted([]) == found.unpredicted
     assert found.unaccepted(["File[/etc/hosts]"]) == ()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(ref="File[/etc/ssh/sshd_config]", property="content", old="{sha256}1", new="2"),
+        Event(ref="File[/etc/ssh/sshd_config]", property="mode", old="0666", new="0644"),
+        Event(ref="File[/etc/ssh/sshd_config]", property="ensure", old="absent", new="file"),
+    ],
+)
+def test_an_edit_by_hand_does_not_hide_behind_a_change_of_the_same_file(event: Event) -> None:
+    assert planned(looked(event)).unpredicted == (("tromso", "File[/etc/ssh/sshd_config]"),)
 
 
 def test_what_follows_from_a_change_by_hand_is_accepted_with_it() -> None:
@@ -334,8 +350,11 @@ def test_a_host_that_does_not_answer_is_an_error_that_still_says_what_was_predic
 def test_a_report_says_what_would_be_done() -> None:
     found = read_report(json.loads((RECORDED / "report.json").read_text()), host="oslo")
     assert [(event.ref, event.property) for event in found.events] == [
-        ("File[/etc/motd]", "mode"),
+        ("File[/etc/hosts]", "mode"),
+        ("File[/etc/systemd/journald.conf.d/fleet.conf]", "content"),
+        ("Service[systemd-journald.service]", "refresh"),
     ]
+    assert found.events[1].new.startswith("{sha256}7d5e5456")
 
 
 def test_a_secret_in_a_report_is_not_shown() -> None:
@@ -352,6 +371,7 @@ def test_a_secret_in_a_report_is_not_shown() -> None:
         "status": "unchanged",
         "release": "new",
         "errors": [],
+        "told": [],
         "resources": [{"ref": "File[/s]", "failed": False, "events": [event]}],
     }
     (found,) = read_report(report, host="oslo").events
@@ -359,7 +379,13 @@ def test_a_secret_in_a_report_is_not_shown() -> None:
 
 
 def test_a_run_without_a_catalog_did_not_look() -> None:
-    report = {"status": "failed", "release": None, "resources": [], "errors": [["Puppet", "no!"]]}
+    report = {
+        "status": "failed",
+        "release": None,
+        "told": [],
+        "resources": [],
+        "errors": [["Puppet", "no!"]],
+    }
     with pytest.raises(NoopError, match="oslo: Puppet did not look: no!"):
         read_report(report, host="oslo")
 

@@ -128,6 +128,17 @@ class Catalog:
             for name, checksum in resource.files.items()
         }
 
+    def place(self, resource: Resource) -> str:
+        """Return where a resource is declared; of what a pinned module makes, where we use it."""
+        ahead = [resource.ref]
+        while ahead:
+            ref = ahead.pop(0)
+            found = resource if ref == resource.ref else self.resources.get(ref)
+            if found is not None and found.place and not found.place.startswith("modules/"):
+                return found.place
+            ahead += sorted(self.parents.get(ref, ()))
+        return resource.place
+
     def holders(self, ref: str) -> set[str]:
         """Return everything that holds a resource, near or far."""
         found: set[str] = set()

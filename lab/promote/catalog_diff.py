@@ -107,7 +107,7 @@ def _change(old: Catalog, new: Catalog, ref: str) -> Change | None:
     if after is None:
         assert before is not None  # noqa: S101 - one of the two has it
         # It stays as it is: Puppet only takes no more notice of it.
-        return Change(ref=ref, kind=Kind.REMOVED, place=before.place, effect=False)
+        return Change(ref=ref, kind=Kind.REMOVED, place=old.place(before), effect=False)
     texts = _texts(old, before, new, after)
     if before is None:
         told = [
@@ -121,7 +121,7 @@ def _change(old: Catalog, new: Catalog, ref: str) -> Change | None:
             kind=Kind.ADDED,
             parameters=parameters,
             texts=texts,
-            place=after.place,
+            place=new.place(after),
             effect=not _waits(after),
         )
     names = [
@@ -139,7 +139,7 @@ def _change(old: Catalog, new: Catalog, ref: str) -> Change | None:
             for name in names
         ),
         texts=texts,
-        place=after.place,
+        place=new.place(after),
         effect=bool(texts or set(names) - METAPARAMETERS - _MANNERS) and not _waits(after),
     )
 

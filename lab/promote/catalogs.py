@@ -103,12 +103,15 @@ def facts_of(puppet: Puppet, hosts: Mapping[str, str]) -> dict[str, dict[str, An
     """
     names = {certname: name for name, certname in hosts.items()}
     wanted = ", ".join(json.dumps(certname) for certname in names)
-    said = puppet.query(f"inventory[certname, facts] {{ certname in [{wanted}] }}")
-    return {names[str(one["certname"])]: _mapping(one["facts"]) for one in said}
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    pql = f"inventory[certname, facts] {{ certname in [{wanted}] }}"
+    # After a boot, PuppetDB is the last to be there.
+    said = puppet.curl(
+        "https://localhost:8081/pdb/query/v4",
+        *("--retry", "60", "--retry-delay", "1", "--retry-connrefused"),
+        *("--get", "--data-urlencode", f"query={pql}"),
+        output="-",
+    )
+    return {names[one["certname"]]: one["facts"] for one in json.loads(said.stdout)}
 
 
 def compile_releases(

@@ -8,7 +8,9 @@ holds the catalog of the release looked at until the host's next run.
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,27 +22,32 @@ from lab.text import last_line
 RESTARTED: Final = "refresh"
 """What an event is about when a resource would react to another."""
 
-_REDACTED: Final = "[redacted]"
+# Of a resource, a log has the whole path; of what only holds others, no more than its name.
+_RESOURCE: Final = re.compile(r"/.*/([A-Z][\w:]*\[.*\])$")
 
 # The report as JSON, without the types of Ruby that it names: only those of Puppet know them.
+# A resource that would react to another has no event of its own, only a line of the log.
 _READ_REPORT: Final = """
 require "psych"; require "json"
 tree = Psych.parse(File.read(ARGV[0])) or exit
 tree.each { |node| node.tag = nil if node.respond_to?(:tag=) && node.tag.to_s.start_with?("!ruby") }
 report = tree.to_ruby
-found = report.fetch("resource_statuses", {}).values.select do |one|
+all = report.fetch("resource_statuses", {}).values
+told = report["logs"].to_a.select { |log| log["message"].start_with?("Would have triggered") }
+found = all.select do |one|
   one["failed"] || one["failed_to_restart"] || !one["events"].to_a.empty?
 end
 logs = report["logs"].to_a.select { |log| %w[err alert crit emerg].include?(log["level"].to_s) }
 puts JSON.generate(
   "status" => report["status"].to_s, "release" => report["configuration_version"],
   "errors" => logs.map { |log| [log["source"], log["message"]] },
+  "told" => told.map { |log| log["source"] },
   "resources" => found.map do |one|
     events = one["events"].to_a.map do |event|
       event.slice("property", "previous_value", "desired_value", "message", "name", "redacted")
            .merge("status" => event["status"].to_s)
     end
-    { "ref" => one["resource"], "events" => events, "containers" => one["containment_path"].to_a,
+    { "ref" => one["resource"], "events" => events,
       "failed" => one["failed"] || one["failed_to_restart"] || false }
   end
 )
@@ -161,6 +168,8 @@ def read(report: Mapping[str, Any], *, host: str) -> Look:
         for event in one["events"]
         if event["status"] == "noop"
     ]
+    told = [match[1] for source in report["told"] if (match := _RESOURCE.match(source))]
+    events += [Event(ref=ref, property=RESTARTED) for ref in told]
     return Look(
         host=host,
         release=str(report["release"] or ""),
@@ -170,9 +179,6 @@ def read(report: Mapping[str, Any], *, host: str) -> Look:
 
 
 def _event(ref: str, event: Mapping[str, Any]) -> Event:
-    name = event.get("name")
-    if name in {"refreshed", "restarted"} or "Would have triggered" in str(event.get("message")):
-        return Event(ref=ref, property=RESTARTED, message="would react")
     if event.get("redacted"):
         return Event(ref=ref, property=str(event["property"]), message="changes what is secret")
     return Event(
@@ -187,4 +193,8 @@ def _event(ref: str, event: Mapping[str, Any]) -> Event:
 def _value(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_value(inner) for inner in value)
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    # Puppet writes the checksum of a file that it has to fetch as bytes.
+    if re.fullmatch(r"e3[\w+/]{20,}={0,2}", text):
+        return base64.b64decode(text).decode(errors="replace")
+    return text

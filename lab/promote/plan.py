@@ -22,8 +22,8 @@ from lab.operator import Operator
 from lab.operator.releases import Releases, environment
 from lab.parallel import side_by_side
 from lab.promote.blast import Blast, Reach, blast, reach
-from lab.promote.catalog import Catalog
-from lab.promote.catalog_diff import Change, diff
+from lab.promote.catalog import SECRET, Catalog
+from lab.promote.catalog_diff import Change, Kind, diff
 from lab.promote.catalogs import Compiled, CompileError, compile_releases, facts_of
 from lab.promote.noop import RESTARTED, Event, Look, look
 
@@ -257,11 +257,11 @@ def host_plan(
     if isinstance(seen, GeneralproveError):
         return _with(known, verdict=Verdict.ERROR, error=str(seen))
     found = {event.ref for event in seen.events} | seen.failed.keys()
-    unpredicted = _unpredicted(catalog, touched, seen)
+    unpredicted = _unpredicted(catalog, touched, seen) | _edited(before, changes, seen)
     return _with(
         known,
         actual=seen.events,
-        unpredicted=unpredicted,
+        unpredicted=tuple(sorted(unpredicted)),
         already=tuple(sorted(ref for ref in touched.touched if ref not in found)),
         unseen={ref: why for ref, why in seen.failed.items() if touched.covers(ref)},
     )
@@ -271,7 +271,7 @@ def _with(plan: HostPlan, **changes: Any) -> HostPlan:  # noqa: ANN401 - its att
     return HostPlan(**{**vars(plan), **changes})
 
 
-def _unpredicted(catalog: Catalog, touched: Reach, seen: Look) -> tuple[str, ...]:
+def _unpredicted(catalog: Catalog, touched: Reach, seen: Look) -> set[str]:
     """Return what was found and not predicted, without what merely follows from it.
 
     Accepting a file that was edited by hand is accepting the restart that comes with it.
@@ -282,7 +282,31 @@ def _unpredicted(catalog: Catalog, touched: Reach, seen: Look) -> tuple[str, ...
     reacts = {event.ref for event in seen.events if event.property == RESTARTED}
     # Without a catalog to ask, every reaction follows from something else that was found.
     astray = {ref for ref in reacts - acts if not touched.covers(ref) and ref not in follows}
-    return tuple(sorted(roots | (astray if catalog.resources or not roots else set())))
+    return roots | (astray if catalog.resources or not roots else set())
+
+
+def _edited(old: Catalog, changes: Sequence[Change], seen: Look) -> set[str]:
+    """Return what a release changes and somebody changed by hand as well.
+
+    A run would change it anyway, but not from what the release in force says: more of it than was
+    predicted, or a file that says something else by now.
+    """
+    foreseen = {change.ref: change for change in changes if change.kind is Kind.CHANGED}
+    found: set[str] = set()
+    for event in seen.events:
+        change = foreseen.get(event.ref)
+        if change is None or event.property == RESTARTED or event.ref.startswith("Exec["):
+            continue
+        names = {parameter.name for parameter in change.parameters}
+        if event.property == "content" and change.texts:
+            known = old.content(old.resources[event.ref]).get("")
+            is_now = event.old.removeprefix("{sha256}")
+            # Of a secret, Puppet does not say what it is now.
+            if known and is_now and not known.checksum.startswith(SECRET):
+                found |= {event.ref} if is_now != known.checksum else set()
+        elif event.property not in names:
+            found.add(event.ref)
+    return found
 
 
 def as_json(plan: Plan) -> dict[str, object]:

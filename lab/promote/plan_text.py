@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -36,8 +34,11 @@ def render(plan: Plan) -> RenderableType:
     for host in plan.hosts:
         if host.verdict is Verdict.UNCHANGED and not host.unpredicted:
             continue
-        parts += ["", Rule(f"{host.host}: {host.verdict}", align="left", style="dim")]
-        parts += [Padding(one, (0, 0, 0, 2)) for one in _host(host, seen)]
+        parts += [
+            "",
+            Text.assemble((f"{host.host}: ", "bold"), (host.verdict, _STYLES[host.verdict])),
+        ]
+        parts += [_indented(one, 2) for one in _host(host, seen)]
         for change in host.changes:
             seen.setdefault(change, host.host)
     parts += ["", *_last(plan)]
@@ -101,13 +102,19 @@ def _glance(plan: Plan) -> Table:
             host.host,
             Text(host.verdict, style=_STYLES[host.verdict]),
             summary(host.changes),
-            Text("; ".join(f"{what} {which}" for what, which in effects(host.blast)) or "-"),
+            Text("\n".join(f"{what} {which}" for what, which in effects(host.blast)) or "-"),
             Text(str(len(host.unpredicted) or "-"), style="red" if host.unpredicted else ""),
         )
     return table
 
 
-def _host(host: HostPlan, seen: dict[Change, str]) -> Iterator[RenderableType]:
+def _indented(text: Text, by: int) -> Text:
+    """Return text further to the right, whole lines of it however long they are."""
+    lines = [Text(" " * by).append_text(line) for line in text.split("\n", allow_blank=True)]
+    return Text("\n").join(lines)
+
+
+def _host(host: HostPlan, seen: dict[Change, str]) -> Iterator[Text]:
     if host.error:
         yield Text(host.error, style="red")
     if host.note:
@@ -124,24 +131,21 @@ def _host(host: HostPlan, seen: dict[Change, str]) -> Iterator[RenderableType]:
         yield from _unpredicted(host, ref)
 
 
-def _change(change: Change, *, as_on: str) -> Iterator[RenderableType]:
+def _change(change: Change, *, as_on: str) -> Iterator[Text]:
     sign, style = _SIGNS[change.kind]
     head = Text.assemble((f"{sign} {change.ref}", style))
     if change.place:
         head.append(f"  {change.place}", style="dim")
     yield head
     if as_on:
-        yield Padding(Text(f"as on {as_on}", style="dim"), (0, 0, 0, 4))
+        yield Text(f"    as on {as_on}", style="dim")
         return
     if change.kind is Kind.REMOVED:
-        yield Padding(
-            Text("Puppet no longer manages it; it stays on the host as it is", style="dim"),
-            (0, 0, 0, 4),
-        )
+        yield Text("    Puppet no longer manages it; it stays on the host as it is", style="dim")
     for parameter in change.parameters:
-        yield Padding(_parameter(parameter), (0, 0, 0, 4))
+        yield _indented(_parameter(parameter), 4)
     for text in change.texts:
-        yield Padding(_text(text, own=change.ref == f"File[{text.path}]"), (0, 0, 0, 4))
+        yield _indented(_text(text, own=change.ref == f"File[{text.path}]"), 4)
 
 
 def _parameter(parameter: Parameter) -> Text:
@@ -167,18 +171,20 @@ def _text(text: TextDiff, *, own: bool) -> Text:
     return lines
 
 
-def _unpredicted(host: HostPlan, ref: str) -> Iterator[RenderableType]:
+def _unpredicted(host: HostPlan, ref: str) -> Iterator[Text]:
     yield Text(f"! {ref} is not as the release in force says: it was changed by hand", style="red")
     for event in host.actual:
         if event.ref == ref:
             old, new = _sides(event)
             said = f"{event.property}: {old} -> {new}" if new else event.message
-            yield Padding(Text(said, style="red"), (0, 0, 0, 4))
+            yield Text(f"    {said}", style="red")
 
 
 def _sides(event: Event) -> tuple[str, str]:
     """Return what is and what should be; checksums only as far as people compare them."""
-    if event.property == RESTARTED or not event.new:
+    if event.property == RESTARTED:
+        return "", "it would react to another"
+    if not event.new:
         return "", event.message
     return short(event.old), short(event.new)
 
