@@ -30,6 +30,9 @@ COMPILE_SECONDS: Final = 600.0
 _PLACE: Final = re.compile(
     r"\s*\((?:file: (?P<file>[^,)]+))?(?:,? ?line: (?P<line>\d+))?(?:, column: \d+)?\)"
 )
+_DATA: Final = re.compile(
+    r"Unable to parse \((?P<file>[^)]+)\): (?P<why>.*?)(?: at line (?P<line>\d+) column \d+)?$"
+)
 _ON_NODE: Final = re.compile(r"\s+on node \S+$")
 _WRAPPED: Final = re.compile(r"^(?:Evaluation Error: )?(?:Error while evaluating a [^,]+, )?")
 
@@ -188,9 +191,13 @@ def _compiled(
 
 def compile_error(message: str) -> CompileError:
     """Return what Puppet says in parts: the reason, and the place in the control repository."""
-    text = " ".join(message.split())
+    text = _ON_NODE.sub("", " ".join(message.split()))
+    if data := _DATA.search(text):
+        return CompileError(
+            message=data["why"], file=data["file"].strip(), line=int(data["line"] or 0)
+        )
     place = _PLACE.search(text)
-    reason = _WRAPPED.sub("", _ON_NODE.sub("", _PLACE.sub("", text)))
+    reason = _WRAPPED.sub("", _PLACE.sub("", text))
     return CompileError(
         message=reason,
         file=(place["file"] or "").strip() if place else "",

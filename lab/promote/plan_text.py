@@ -199,7 +199,7 @@ def short(value: str) -> str:
 def _last(plan: Plan) -> Iterator[Text]:
     """Say in words what it comes to, and what to do."""
     for host in plan.errors:
-        yield Text.assemble(("✗ ", "red"), f"{host.host}: {host.error}")
+        yield Text.assemble(("✗ ", "red"), f"there is no answer for {host.host}, see above")
     if plan.unpredicted:
         refs = dict.fromkeys(ref for _, ref in plan.unpredicted)
         accept = " ".join(f"--accept {shlex.quote(ref)}" for ref in refs)
