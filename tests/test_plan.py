@@ -215,7 +215,8 @@ def test_a_command_that_waits_to_be_told_is_not_touched_by_its_own_change() -> N
                 "parsing a flow node at line 2 column 1 on node oslo.lab.nordlys.example"
             ),
             (
-                "data/nodes/oslo.yaml:2: did not find expected node content while parsing a flow node"
+                "data/nodes/oslo.yaml:2: did not find expected node content while "
+                "parsing a flow node"
             ),
         ),
         (
