@@ -193,6 +193,29 @@ def test_a_list_in_the_pushed_release_lets_nobody_in(host: ControlHost) -> None:
     assert host.judge() == 1
 
 
+def test_what_another_text_of_a_scenario_has_shown_counts_for_nothing(
+    host: ControlHost, capsys: Said
+) -> None:
+    host.checkout.show(ago=timedelta(hours=3))
+    text = (host.checkout.path / STEP).read_text()
+    host.checkout.change(STEP, text.replace("pass", "assert 1", 1))
+    host.checkout.show({ONE: "passed"})
+    assert host.judge() == 1
+    assert capsys.readouterr().out == f"{STEP}::test_two: not shown on this content\n"
+
+
+def test_a_signature_for_something_else_is_refused(
+    host: ControlHost, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    public = " ".join(host.checkout.signer.public().split()[:2])
+    (host.root / "allowed_signers").write_text(f"oda {public}\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("lab.promote.signing.NAMESPACE", "git")
+        host.checkout.show()
+    assert host.judge() == 1
+    assert "changed after it was signed" in capsys.readouterr().out
+
+
 def test_evidence_of_other_content_is_refused(host: ControlHost, capsys: Said) -> None:
     host.checkout.show()
     with (host.files / "manifests/site.pp").open("a") as file:
