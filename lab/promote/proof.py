@@ -11,7 +11,6 @@ from lab.promote import scenario_files, versions
 from lab.promote.acceptance import Acceptance
 from lab.promote.evidence import Evidence
 from lab.promote.gate import MAX_AGE, Gate, Refusal
-from lab.promote.results import about
 from lab.promote.signing import Signer
 from lab.promote.tree import Tree
 
@@ -38,8 +37,9 @@ class Proof:
         """
         op = self.operator
         reached = op.stage.reached()
+        tree = Tree.of(self.repository)
         gate = Gate(
-            tree=Tree.of(self.repository),
+            tree=tree,
             files=scenario_files.read(self.repository),
             steps=[*reached, *([step] if step and step not in reached else [])],
             now=datetime.now(UTC),
@@ -47,8 +47,14 @@ class Proof:
             signer=Signer.own().line(),
         )
         enrolled = op.puppet.enrolled()
-        stored = Evidence.of(self.repository).statements()
-        return gate.refusals(stored, production=versions.read(op.ssh, enrolled))
+        found = versions.read(op.ssh, enrolled)
+        silent = [
+            Refusal(what=f"{host} does not answer", remedy=f"Try `ssh {host}` by hand")
+            for host in enrolled
+            if host not in found
+        ]
+        stored = Evidence.of(self.repository).statements(of=tree)
+        return [*silent, *gate.refusals(stored, production=found)]
 
     def show(self, release: str) -> None:
         """Bring the evidence to the control host, and let it judge.
@@ -56,11 +62,9 @@ class Proof:
         Raises:
             AcceptanceCheckError: it refuses the release.
         """
-        stored = Evidence.of(self.repository).statements()
-        of_this_tree = [one for one, _ in about(Tree.of(self.repository), stored)]
-        acceptance = Acceptance(puppet=self.operator.puppet)
-        acceptance.offer(release, of_this_tree)
-        acceptance.judge(release)
+        stored = Evidence.of(self.repository).statements(of=Tree.of(self.repository))
+        Acceptance(puppet=self.operator.puppet).offer(release, stored)
+        self.judge(release)
 
     def judge(self, release: str) -> None:
         """Let the control host judge a release of which it has the evidence.
