@@ -343,7 +343,7 @@ def test_no_change_and_nothing_found_is_unchanged() -> None:
 
 def test_a_host_that_does_not_answer_is_an_error_that_still_says_what_was_predicted() -> None:
     found = planned(NoopError("Puppet did not look: no route", where="tromso"))
-    assert [host.error for host in found.errors] == ["tromso: Puppet did not look: no route"]
+    assert [host.error for host in found.errors] == ["Puppet did not look: no route"]
     assert found.errors[0].changes
 
 

@@ -255,7 +255,7 @@ def host_plan(
         note=note,
     )
     if isinstance(seen, GeneralproveError):
-        return _with(known, verdict=Verdict.ERROR, error=str(seen))
+        return _with(known, verdict=Verdict.ERROR, error=str(seen).removeprefix(f"{host}: "))
     found = {event.ref for event in seen.events} | seen.failed.keys()
     unpredicted = _unpredicted(catalog, touched, seen) | _edited(before, changes, seen)
     return _with(
