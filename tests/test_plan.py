@@ -73,7 +73,7 @@ def test_every_difference_on_the_host_is_found_and_no_other() -> None:
     }
 
 
-@settings(max_examples=20, deadline=None)  # a busy machine is no reason to fail
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_order_does_not_matter(chance: random.Random) -> None:
     shuffled = record("new")
