@@ -18,6 +18,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import Task, task
 from rich.console import Console
+from rich.markup import escape
 
 from lab.console import TerminalReporter, console
 from lab.errors import CouldNotError, Exit, GeneralproveError
@@ -56,7 +57,7 @@ def command(
             except GeneralproveError as error:
                 if debug:
                     traceback.print_exc()
-                console(stderr=True).print(f"[red]✗[/] {error}", markup=True)
+                console(stderr=True).print(f"[red]✗[/] {escape(str(error))}")
                 sys.exit(error.exit_code)
             except KeyboardInterrupt:
                 if debug:

@@ -89,6 +89,12 @@ class StandIn:
         self.git(*author, "commit", "--quiet", "--all", "--message", f"Change {', '.join(changes)}")
         return self.git("rev-parse", "HEAD").strip()
 
+    def journal(self, megabytes: int) -> str:
+        """Commit a change that hurts nobody: how much disk the journal may use."""
+        text = self.git("show", f"{self.base}:{COMMON}")
+        (line,) = (one for one in text.splitlines() if one.startswith("profile::journald::max_use"))
+        return self.commit({COMMON: (line, f"profile::journald::max_use: {megabytes}M")})
+
     def prove(self, *, ago: timedelta = timedelta(), signer: Signer | None = None) -> None:
         """Say that every scenario passed on this tree, as a run of them would.
 

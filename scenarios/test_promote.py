@@ -29,7 +29,6 @@ from lab.watch import Watch
 NOBODY_NOTICES = Budget(failed=0, at_least=500)
 UNDONE_IN_TIME = Budget(failed=10_000, gap=60, at_least=500)
 
-GOOD = {COMMON: ("max_use: 500M", "max_use: 400M")}
 PDNS_ELSEWHERE = {COMMON: ("", 'profile::dns::settings: {local-port: "5300"}\n')}
 DNS_FOR_THE_FLEET = {
     "puppet/site/profile/manifests/dns/server.pp": (
@@ -64,7 +63,7 @@ def nothing_is_left_behind(standin: StandIn) -> Iterator[None]:
 
 
 def test_a_good_change_reaches_every_host_and_nobody_notices(standin: StandIn) -> None:
-    commit = standin.commit(GOOD)
+    commit = standin.journal(400)
     standin.prove()
     with Watch(lab=standin.lab, title="A good change", budget=NOBODY_NOTICES) as watch:
         done = standin.promote("--apply")
@@ -83,14 +82,14 @@ def test_the_same_again_is_nothing_to_do(standin: StandIn) -> None:
 
 
 def test_what_was_not_rehearsed_is_refused(standin: StandIn) -> None:
-    standin.commit({COMMON: ("max_use: 400M", "max_use: 300M")})
+    standin.journal(300)
     done = standin.promote("--apply")
     assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
     assert "pytest scenarios/test_step_dns.py" in done.stdout
 
 
 def test_a_tree_with_changes_of_its_own_is_refused(standin: StandIn) -> None:
-    standin.commit({COMMON: ("max_use: 400M", "max_use: 350M")})
+    standin.journal(350)
     standin.prove()
     (standin.checkout / COMMON).open("a").write("# by the way\n")
     done = standin.promote("--apply")
@@ -99,7 +98,7 @@ def test_a_tree_with_changes_of_its_own_is_refused(standin: StandIn) -> None:
 
 
 def test_evidence_that_is_too_old_is_refused(standin: StandIn) -> None:
-    standin.commit({COMMON: ("max_use: 400M", "max_use: 360M")})
+    standin.journal(360)
     standin.prove(ago=timedelta(days=15))
     done = standin.promote("--apply")
     assert done.returncode == Exit.REFUSED, done.stdout + done.stderr
@@ -107,7 +106,7 @@ def test_evidence_that_is_too_old_is_refused(standin: StandIn) -> None:
 
 
 def test_forged_evidence_is_refused_here_and_there(standin: StandIn, tmp_path: Path) -> None:
-    standin.commit({COMMON: ("max_use: 400M", "max_use: 370M")})
+    standin.journal(370)
     stranger = Signer.own(tmp_path / "stranger")
     standin.prove(signer=stranger)
     done = standin.promote("--apply")
@@ -127,16 +126,20 @@ def test_what_does_not_compile_for_one_host_touches_none(standin: StandIn) -> No
 
 
 def test_an_edit_by_hand_stops_the_promotion_unless_it_is_accepted(standin: StandIn) -> None:
-    operator = standin.operator()
-    operator.ssh.run("oslo", "echo '# by hand' >>/etc/chrony/chrony.conf")
-    commit = standin.commit({COMMON: ("max_use: 400M", "max_use: 380M")})
+    ssh, edited = standin.operator().ssh, "/etc/chrony/chrony.conf"
+    commit = standin.journal(380)
     standin.prove()
-    refused = standin.promote("--apply")
-    assert refused.returncode == Exit.REFUSED, refused.stdout + refused.stderr
-    assert "File[/etc/chrony/chrony.conf]" in refused.stdout
-    done = standin.promote("--apply", "--accept", "File[/etc/chrony/chrony.conf]")
-    assert done.returncode == Exit.OK, done.stdout + done.stderr
-    standin.base = commit
+    ssh.run("oslo", f"echo '# by hand' >>{edited}")
+    try:
+        refused = standin.promote("--apply")
+        assert refused.returncode == Exit.REFUSED, refused.stdout + refused.stderr
+        assert f"File[{edited}]" in refused.stdout
+        done = standin.promote("--apply", "--accept", f"File[{edited}]")
+        assert done.returncode == Exit.OK, done.stdout + done.stderr
+        standin.base = commit
+        assert not ssh.run("oslo", ["grep", "by hand", edited], check=False).ok
+    finally:
+        ssh.run("oslo", f"sed -i '/^# by hand$/d' {edited}")
 
 
 def test_a_change_that_takes_dns_away_is_undone(standin: StandIn) -> None:
@@ -168,7 +171,7 @@ def test_a_change_that_closes_ssh_undoes_itself(standin: StandIn) -> None:
 
 
 def test_of_two_promotions_at_once_one_is_told_of_the_other(standin: StandIn) -> None:
-    standin.commit({COMMON: ("max_use:", "max_use:  ")})
+    standin.journal(390)
     standin.prove()
     operator = standin.operator()
     with SiteLock(ssh=operator.ssh, host=operator.puppet.control).held("the other one"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from lab.operator import Operator
 from lab.operator.release import Release
@@ -80,13 +81,13 @@ def show(preview: Preview, printing: Printing) -> None:
         return
     printing.out.print(plan_text.render(preview.plan))
     for refusal in preview.refusals:
-        printing.out.print(f"[red]✗[/] {refusal}")
+        printing.out.print(f"[red]✗[/] {escape(str(refusal))}")
 
 
 def _stop_early(refusals: Sequence[Refusal], out: Console) -> None:
     """Refuse before anything is compiled: that the evidence lacks is known at once."""
     for refusal in refusals:
-        out.print(f"[red]✗[/] {refusal}")
+        out.print(f"[red]✗[/] {escape(str(refusal))}")
     if refusals:
         raise RefusedError("refused; nothing was touched", remedy="The reasons are above")
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.markup import escape
+
 from lab.errors import CheckFailedError, CouldNotError, Exit, GeneralproveError
 from lab.fleet import Host
 from lab.operator import Operator
@@ -96,7 +98,7 @@ class Rollout:
                     begun = standing.hosts[name] is not At.UNTOUCHED
                     self._change(begin, self._op.fleet.hosts[name], soak, resumed=begun)
         except GeneralproveError as error:
-            self._op.report.say(f"[red]✗[/] {error}")
+            self._op.report.say(f"[red]✗[/] {escape(str(error))}")
             self.back(self._now(), why=str(error))
         self._op.puppet.release(begin.hosts)
         self._write(begin, "end", why="promoted")
