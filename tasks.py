@@ -6,7 +6,6 @@ Thin on purpose: each parses, calls one function of the package and prints what 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from datetime import timedelta
 
 from invoke.context import Context
@@ -234,13 +233,13 @@ def drift(_: Context, on: str = "production", lab: str = "default", json: bool =
 def promote(
     _: Context,
     *,
+    accept: list[str],
     on: str = "production",
     lab: str = "default",
     apply: bool = False,
     bootstrap: bool = False,
     resume: bool = False,
     rollback: str | None = None,
-    accept: Sequence[str] = (),
     why: str = "",
     soak: float = 60.0,
     confirm_within: float = 900.0,

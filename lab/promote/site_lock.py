@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from lab.errors import CheckFailedError, CouldNotError
+from lab.errors import CheckFailedError, CouldNotError, Exit
 from lab.operator.ssh import Ssh
 from lab.promote.journal import DIRECTORY
 from lab.text import last_line
@@ -43,6 +43,8 @@ class SiteLockError(CouldNotError):
 
 class SiteLockCheckError(CheckFailedError):
     """Somebody else is promoting."""
+
+    exit_code = Exit.REFUSED
 
 
 @dataclass(frozen=True, kw_only=True)
