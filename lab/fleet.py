@@ -110,6 +110,16 @@ class LabTtl(_Part):
     parent: int = Field(ge=1, le=3600)
 
 
+class LabMail(_Part):
+    """How much mail the old server of a lab has.
+
+    Attributes:
+        messages: in its largest mailbox; the others together have about a fifth of it.
+    """
+
+    messages: int = Field(ge=100, le=1_000_000)
+
+
 class SiteEntry(_Part):
     """What the file says of a site.
 
@@ -143,6 +153,7 @@ class Fleet(_Part):
         providers: key to description.
         latency: delays between providers; a pair not listed has none.
         lab_ttl: times to live in the lab.
+        lab_mail: how much mail the old server of a lab has.
         hosts: by name, in the file's order.
     """
 
@@ -153,6 +164,7 @@ class Fleet(_Part):
     providers: dict[Label, str]
     latency: Annotated[tuple[Latency, ...], BeforeValidator(as_tuple)] = ()
     lab_ttl: LabTtl
+    lab_mail: LabMail
     hosts: dict[Label, Host]
 
     @field_validator("hosts", mode="before")

@@ -21,7 +21,7 @@ from lab.engine.docker import DockerEngine, connect, told_as
 from lab.engine.images import REPOSITORY, Images
 from lab.errors import CouldNotError
 from lab.fleet import Fleet, Site
-from lab.machines import RECIPES, WORLD, Blueprint, blueprint
+from lab.machines import WORLD, Blueprint, blueprint, recipes
 from lab.operator.ssh import Ssh
 from lab.parallel import side_by_side
 from lab.store import Store, root
@@ -105,7 +105,7 @@ class Lab:
             LabError: a machine did not come up; the message has its last words.
         """
         self._preflight()
-        Images(client=self._client, report=self.report).ensure(RECIPES)
+        Images(client=self._client, report=self.report).ensure(recipes(self.fleet))
         self._probe_netem()
         plan = self.blueprint()
         states = self.engine.states()

@@ -19,8 +19,21 @@ from lab.world.machines import MIRROR, REGISTRY, RESOLVER, ROUTER, WorldMachine
 
 HERE = Path(__file__).parent / "world"
 WORLD = Recipe(name="world", directory=HERE / "image", parent=BASE)
-LEGACY = Recipe(name="legacy", directory=HERE / "legacy" / "image", parent=LEGACY_BASE)
-RECIPES = (BASE, WORLD, LEGACY)
+
+
+def legacy(fleet: Fleet) -> Recipe:
+    """Return how the old server's image is made: its past depends on the domain that it served."""
+    return Recipe(
+        name="legacy",
+        directory=HERE / "legacy" / "image",
+        parent=LEGACY_BASE,
+        arguments={"DOMAIN": fleet.domain, "MESSAGES": str(fleet.lab_mail.messages)},
+    )
+
+
+def recipes(fleet: Fleet) -> tuple[Recipe, ...]:
+    """Return how every image of a lab of *fleet* is made."""
+    return (BASE, WORLD, legacy(fleet))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +126,7 @@ def _host_spec(
         }
     return MachineSpec(
         name=host.name,
-        image=(LEGACY if host.legacy else BASE).tag,
+        image=(legacy(fleet) if host.legacy else BASE).tag,
         files=files,
         cores=host.hardware.cores,
         memory_mb=host.hardware.memory_mb,

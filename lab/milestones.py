@@ -17,16 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from lab.engine.images import REPOSITORY
+from lab.engine.images import BASE, LEGACY_BASE, REPOSITORY
 from lab.errors import CheckFailedError
 from lab.fleet_types import StepName
 from lab.lab import Lab
-from lab.machines import RECIPES
+from lab.machines import WORLD
 from lab.store import root
 from lab.world.machines import RESOLVER
 
 PROJECT = Path(__file__).resolve().parent.parent
-# What a lab's state depends on besides its images. Probes, reports and tests do not matter.
+# What a lab's state depends on. Probes, reports and tests do not matter. The old server's own
+# image follows from its ground, the fleet and lab/world.
+IMAGES = (BASE, LEGACY_BASE, WORLD)
 MADE_OF = ("fleet.yaml", "lab/world", "lab/machines.py")
 MADE_BY_STEPS = (
     "puppet",
@@ -79,7 +81,7 @@ def fingerprint(*, step: str, block: int, project: Path = PROJECT) -> str:
     """
     # Two people on one engine have keys of their own, and so must their disks.
     digest = hashlib.sha256(f"{root()}\0{step}\0{block}\0".encode())
-    for recipe in RECIPES:
+    for recipe in IMAGES:
         digest.update(recipe.tag.encode() + b"\0")
     parts = [project / part for part in MADE_OF]
     if step != BARE:

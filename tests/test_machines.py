@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lab.engine.images import BASE
-from lab.fleet import Fleet
-from lab.machines import AUTHORIZED_KEYS, LEGACY, RESOLV_CONF, WORLD, Blueprint, blueprint
+from lab.fleet import Fleet, LabMail
+from lab.machines import AUTHORIZED_KEYS, RESOLV_CONF, WORLD, Blueprint, blueprint, legacy
 from lab.world.machines import world
 from lab.world.secrets import WorldSecrets
 
@@ -42,7 +42,13 @@ def test_every_host_has_its_hardware_and_starts_from_bare_debian(fleet: Fleet) -
 
 
 def test_the_legacy_host_starts_from_its_own_past(fleet: Fleet) -> None:
-    assert plan(fleet).spec("bergen").image == LEGACY.tag
+    assert plan(fleet).spec("bergen").image == legacy(fleet).tag
+
+
+def test_the_legacy_hosts_past_depends_on_its_domain_and_its_mail(fleet: Fleet) -> None:
+    other = fleet.model_copy(update={"lab_mail": LabMail(messages=500)})
+    moved = fleet.model_copy(update={"domain": "sorlys.example"})
+    assert len({legacy(each).tag for each in (fleet, other, moved)}) == 3
 
 
 def test_everybody_but_the_router_has_a_cable_and_only_the_mirror_an_uplink(fleet: Fleet) -> None:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -44,12 +44,14 @@ class Recipe:
         directory: the build's context, with a ``Dockerfile``.
         parent: the recipe below; None where *release* is the ground.
         release: Debian's code name (``trixie``), for the lowest recipe only.
+        arguments: name -> value of what the ``Dockerfile`` is told besides (``ARG``).
     """
 
     name: str
     directory: Path
     parent: Recipe | None = None
     release: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tag(self) -> str:
@@ -59,6 +61,8 @@ class Recipe:
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(str(path.relative_to(self.directory)).encode() + b"\0")
                 digest.update(path.read_bytes() + b"\0")
+        for name, value in sorted(self.arguments.items()):
+            digest.update(f"{name}={value}\0".encode())
         return f"{REPOSITORY}/{self.name}:{digest.hexdigest()[:12]}"
 
 
@@ -115,7 +119,7 @@ class Images:
                 self._client.images.build(
                     path=str(recipe.directory),
                     tag=recipe.tag,
-                    buildargs={"FROM": ground},
+                    buildargs={"FROM": ground, **recipe.arguments},
                     rm=True,
                     forcerm=True,
                 )

@@ -15,7 +15,13 @@ from lab.addresses import Address, block_networks
 from lab.engine.base import File
 from lab.fleet import Fleet, Site
 from lab.world import latency
-from lab.world.names import NUMBERS, machine_address, machine_name, registry_zones
+from lab.world.names import (
+    NUMBERS,
+    foreign_domain,
+    machine_address,
+    machine_name,
+    registry_zones,
+)
 from lab.world.registry import registry_files
 from lab.world.render import render
 from lab.world.secrets import WorldSecrets
@@ -25,9 +31,13 @@ RESOLVER: Final = "resolver"
 OUTSIDE: Final = "outside"
 MIRROR: Final = "mirror"
 REGISTRY: Final = "registry"
+MAILER: Final = "mailer"
+CA: Final = "ca"
 
 PACKAGE_CACHE: Final = "/var/cache/apt-cacher-ng"
 PACKAGE_PORT: Final = 3142
+AUTHORITY: Final = "/etc/ssl/lab-authority.pem"
+"""Where the machine of the users has the root that they believe in."""
 
 _PUMP: Final = Path(__file__).parent / "delay.py"
 
@@ -76,6 +86,8 @@ def world(
         _resolver(fleet, site, secrets),
         _mirror(site),
         _outside(site, secrets),
+        _mailer(fleet, site),
+        _ca(fleet, site, secrets),
     )
 
 
@@ -159,8 +171,42 @@ def _outside(site: Site, secrets: WorldSecrets) -> WorldMachine:
     files = {
         "/etc/ssh/sshd_config.d/jump.conf": _file("outside/sshd.conf.j2"),
         "/etc/bind/bind.keys": _file("outside/bind.keys.j2", anchor=secrets.anchor),
+        AUTHORITY: File(content=secrets.authority.root),
     }
     return _machine(site, OUTSIDE, units=("ssh.service",), files=files, serves="nc -z 127.0.0.1 22")
+
+
+def _mailer(fleet: Fleet, site: Site) -> WorldMachine:
+    """Everybody else's mail server: it sends what is handed in outside, and takes what comes."""
+    own = machine_address(site, MAILER).v4
+    files = {
+        "/etc/postfix/main.cf": _file(
+            "mailer/main.cf.j2",
+            name=machine_name(fleet, MAILER).rstrip("."),
+            domain=foreign_domain(fleet).rstrip("."),
+            senders=machine_address(site, OUTSIDE),
+        ),
+        "/etc/postfix/mailboxes": _file("mailer/mailboxes.j2"),
+    }
+    unit = "postfix.service"
+    return _machine(site, MAILER, units=(unit,), files=files, serves=f"nc -z {own} 25")
+
+
+def _ca(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
+    """The ACME authority (RFC 8555); its root is new at each start, like its accounts."""
+    address = machine_address(site, CA)
+    name = machine_name(fleet, CA).rstrip(".")
+    certificate = secrets.authority.issue([name])
+    files = {
+        "/etc/pebble/pebble.json": _file("ca/pebble.json.j2"),
+        "/etc/pebble/chain.pem": File(content=certificate.chain),
+        "/etc/pebble/key.pem": File(content=certificate.key, mode=0o600),
+        "/etc/systemd/system/pebble.service": _file(
+            "ca/pebble.service.j2", resolver=machine_address(site, RESOLVER).v4
+        ),
+    }
+    unit = "pebble.service"
+    return _machine(site, CA, units=(unit,), files=files, serves=f"nc -z {address.v4} 443")
 
 
 def _machine(

@@ -14,7 +14,15 @@ from lab.addresses import Address, world_address
 from lab.fleet import Fleet, Site
 
 NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
-    {"router": 1, "resolver": 10, "outside": 20, "mirror": 40, "registry": 53}
+    {
+        "router": 1,
+        "resolver": 10,
+        "outside": 20,
+        "mailer": 25,
+        "mirror": 40,
+        "registry": 53,
+        "ca": 60,
+    }
 )
 """The world's machines, and the number each has in :func:`lab.addresses.world_address`."""
 
@@ -40,6 +48,11 @@ def machine_name(fleet: Fleet, machine: str) -> str:
 def top_level(fleet: Fleet) -> str:
     """Return the zone that the fleet's domain is delegated from, absolute."""
     return dns.name.from_text(fleet.domain).parent().to_text()
+
+
+def foreign_domain(fleet: Fleet) -> str:
+    """Return where the people live who write to the fleet's users and read them, absolute."""
+    return f"fjordpost.{top_level(fleet)}"
 
 
 def registry_zones(fleet: Fleet) -> tuple[str, ...]:

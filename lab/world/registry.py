@@ -19,6 +19,7 @@ from lab.world.names import (
     REVERSE_V6,
     ROOT,
     fleet_zones,
+    foreign_domain,
     legacy_name_servers,
     machine_address,
     machine_name,
@@ -71,7 +72,12 @@ def zones(fleet: Fleet, site: Site, keys: Mapping[str, ZoneKey]) -> tuple[Regist
         RegistryZone(name=ROOT, records=tuple(_root(fleet, site, keys))),
         RegistryZone(
             name=top_level(fleet),
-            records=(*_machines(fleet, site), *_delegation(fleet, domain), *_glue(fleet, site)),
+            records=(
+                *_machines(fleet, site),
+                *_foreign(fleet),
+                *_delegation(fleet, domain),
+                *_glue(fleet, site),
+            ),
             delegated=(domain,),
             glue=name_servers(fleet),
         ),
@@ -131,6 +137,13 @@ def _root(fleet: Fleet, site: Site, keys: Mapping[str, ZoneKey]) -> Iterator[str
 def _machines(fleet: Fleet, site: Site) -> Iterator[str]:
     for machine in NUMBERS:
         yield from _addresses(machine_name(fleet, machine), machine_address(site, machine))
+
+
+def _foreign(fleet: Fleet) -> Iterator[str]:
+    """The domain of the foreign mail server; it needs no zone of its own."""
+    domain = foreign_domain(fleet)
+    yield f"{domain} IN MX 10 {machine_name(fleet, 'mailer')}"
+    yield f'{domain} IN TXT "v=spf1 mx -all"'
 
 
 def _pointers(fleet: Fleet, site: Site, tree: str) -> Iterator[str]:

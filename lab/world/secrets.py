@@ -1,4 +1,4 @@
-"""What the lab's registry must keep to itself: the keys of its zones, and a registrar's.
+"""What the lab's world must keep to itself: its zones' keys, a registrar's, an authority's.
 
 They are made on the laptop, once for each lab. So the resolver's trust anchor, and each child's
 DS in its parent, are known before any machine of the lab exists.
@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from lab.errors import CouldNotError
 from lab.fleet import Fleet
+from lab.world.authority import Authority
 from lab.world.names import registry_zones
 from lab.zone_key import ZoneKey
 
@@ -36,10 +37,12 @@ class WorldSecrets:
     Attributes:
         keys: of the registry's zones, by absolute name.
         registrar: of the key called :data:`REGISTRAR_KEY`, in base64.
+        authority: whose certificates all machines outside believe.
     """
 
     keys: Mapping[str, ZoneKey]
     registrar: str = field(repr=False)
+    authority: Authority
 
     @classmethod
     def make(cls, fleet: Fleet) -> Self:
@@ -47,6 +50,7 @@ class WorldSecrets:
         return cls(
             keys={zone: ZoneKey.make(zone) for zone in registry_zones(fleet)},
             registrar=base64.b64encode(secrets.token_bytes(_BYTES)).decode(),
+            authority=Authority.make(f"Authority of the lab {fleet.name}"),
         )
 
     @classmethod
@@ -83,7 +87,9 @@ class WorldSecrets:
 
     def _to_json(self) -> str:
         zones = {zone: key.private for zone, key in self.keys.items()}
-        return json.dumps({"registrar": self.registrar, "zones": zones}, indent=1) + "\n"
+        authority = {"root": self.authority.root, "key": self.authority.key}
+        kept = {"registrar": self.registrar, "zones": zones, "authority": authority}
+        return json.dumps(kept, indent=1) + "\n"
 
     @classmethod
     def _from_json(cls, text: str) -> Self:
@@ -91,4 +97,5 @@ class WorldSecrets:
         return cls(
             keys={zone: ZoneKey(zone=zone, private=key) for zone, key in kept["zones"].items()},
             registrar=kept["registrar"],
+            authority=Authority(root=kept["authority"]["root"], key=kept["authority"]["key"]),
         )
