@@ -83,15 +83,17 @@ class Lab:
 
     def blueprint(self) -> Blueprint:
         """Return what this lab consists of."""
+        secrets = WorldSecrets.at(self.store.secrets, self.fleet)
         return blueprint(
             fleet=self.fleet,
             site=self.site,
             world=world(
                 self.fleet,
                 self.site,
-                secrets=WorldSecrets.at(self.store.secrets, self.fleet),
+                secrets=secrets,
                 netem=bool(self.store.read().get("netem")),
             ),
+            authority=secrets.authority,
             public_key=self.access.public_key(),
         )
 

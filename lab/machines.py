@@ -14,7 +14,8 @@ from lab.engine.base import File, MachineSpec
 from lab.engine.images import BASE, LEGACY_BASE, Recipe
 from lab.engine.wiring import Cable
 from lab.fleet import Fleet, Host, Site
-from lab.world.legacy import legacy_files
+from lab.world.authority import Authority
+from lab.world.legacy import legacy_certificate, legacy_files
 from lab.world.machines import MIRROR, REGISTRY, RESOLVER, ROUTER, WorldMachine
 
 HERE = Path(__file__).parent / "world"
@@ -70,7 +71,12 @@ class Blueprint:
 
 
 def blueprint(
-    *, fleet: Fleet, site: Site, world: Sequence[WorldMachine], public_key: str
+    *,
+    fleet: Fleet,
+    site: Site,
+    world: Sequence[WorldMachine],
+    authority: Authority,
+    public_key: str,
 ) -> Blueprint:
     """Return the lab of *fleet* at *site*.
 
@@ -78,11 +84,16 @@ def blueprint(
         fleet: the fleet.
         site: the lab's site, which knows its block of addresses.
         world: the machines outside.
+        authority: who certifies the old server.
         public_key: the operator's SSH public key, root's only way in.
     """
     specs = [_world_spec(machine, world=world, public_key=public_key) for machine in world]
+    past = {
+        **legacy_files(fleet=fleet, site=site),
+        **legacy_certificate(fleet=fleet, authority=authority),
+    }
     specs += [
-        _host_spec(host, fleet=fleet, site=site, world=world, public_key=public_key)
+        _host_spec(host, fleet=fleet, past=past, world=world, public_key=public_key)
         for host in fleet.hosts.values()
     ]
     inside = block_networks(site.block)
@@ -116,13 +127,18 @@ APT_PROXY = "/etc/apt/apt.conf.d/01mirror"
 
 
 def _host_spec(
-    host: Host, *, fleet: Fleet, site: Site, world: Sequence[WorldMachine], public_key: str
+    host: Host,
+    *,
+    fleet: Fleet,
+    past: Mapping[str, str],
+    world: Sequence[WorldMachine],
+    public_key: str,
 ) -> MachineSpec:
     files = _common_files(host.name, world=world, public_key=public_key)
     if host.legacy:
         files |= {
-            path: File(content=content)
-            for path, content in legacy_files(fleet=fleet, site=site).items()
+            path: File(content=content, mode=0o600 if path.endswith(".key") else 0o644)
+            for path, content in past.items()
         }
     return MachineSpec(
         name=host.name,

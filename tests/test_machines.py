@@ -25,8 +25,14 @@ FOURTH = """
 
 def plan(fleet: Fleet, block: int = 0) -> Blueprint:
     site = fleet.site("lab", block=block)
-    outside = world(fleet, site, secrets=WorldSecrets.make(fleet))
-    return blueprint(fleet=fleet, site=site, world=outside, public_key="ssh-ed25519 AAAA")
+    secrets = WorldSecrets.make(fleet)
+    return blueprint(
+        fleet=fleet,
+        site=site,
+        world=world(fleet, site, secrets=secrets),
+        authority=secrets.authority,
+        public_key="ssh-ed25519 AAAA",
+    )
 
 
 @pytest.fixture

@@ -1,17 +1,33 @@
-"""Legacy Bergen: today's production, a name server made by hand over the years.
+"""Legacy Bergen: today's production, a server of names, pages and mail made by hand over the years.
 
-It is what the migration starts from; Puppet knows nothing of it. ``image/`` has the packages and
-the history of the machine, everything that names an address is here. Web and mail come as further
-chapters of ``image/history/`` and further files of :func:`legacy_files`.
+It is what the migration starts from; Puppet knows nothing of it. ``image/`` has the packages, the
+history of the machine and what gathered on it; everything that names an address is here, and what
+belongs to one lab alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from lab.fleet import Fleet, Site
+from lab.world.authority import Authority
 from lab.world.names import fleet_zones, machine_name, reverse_name
 from lab.world.render import render
+
+CERTIFIED: Final = (
+    *("www", "", "web", "static", "mail", "imap", "smtp", "bergen"),
+    *("www.nordlys2", "foreningen.kunder"),
+)
+"""Below the fleet's domain: what the old server's one certificate is for, as far as Ingrid knew."""
+
+
+def legacy_certificate(*, fleet: Fleet, authority: Authority) -> Mapping[str, str]:
+    """Return the old server's certificate and key: absolute path -> content."""
+    names = [f"{label}.{fleet.domain}".removeprefix(".") for label in CERTIFIED]
+    made = authority.issue(names)
+    directory = "/etc/ssl/nordlys"
+    return {f"{directory}/bergen.pem": made.chain, f"{directory}/bergen.key": made.key}
 
 
 def legacy_files(*, fleet: Fleet, site: Site) -> Mapping[str, str]:
