@@ -24,7 +24,7 @@ WORDS = (
     *("båt", "kaffe", "styret", "sky", "stjerne", "kamera", "linse", "teleskop", "tabell", "feil"),
     *("takk", "hilsen", "mandag", "kveld", "bilde", "lenke", "artikkel", "utkast", "forslag"),
     *("avtale", "nøkkel", "dugnad", "årsmøte", "snø", "vind", "tog", "buss", "kart", "rapport"),
-    *("vedlegg"),
+    "vedlegg",
 )
 SENDERS = (
     ("Astrid Vik", "astrid@fjordpost.example"),
