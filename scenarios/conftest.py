@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Each step's scenario leaves the milestone that the next one starts from.
     """
-    order = ["test_lab", "test_world", *(f"test_step_{step.name}" for step in STEPS)]
+    order = ["test_lab", "test_world", "test_legacy", *(f"test_step_{step.name}" for step in STEPS)]
 
     def place(item: pytest.Item) -> int:
         return order.index(item.path.stem) if item.path.stem in order else len(order)

@@ -93,7 +93,8 @@ a2ensite -q nordlys
 mkdir -p /var/www/nordlys/privat
 echo 'keys to the cabin: under the usual stone' >/var/www/nordlys/privat/hytta.txt
 
-# 2017-05-21  Odd: the association's guest book, in PHP. One file, no database.
+# 2017-05-21  Odd: the association's guest book, in PHP. One file, no database. Its site comes
+# first in the alphabet, so since then every unknown name gets the guest book.
 mkdir -p /var/www/foreningen/data
 cp /tmp/guestbook/index.php /var/www/foreningen/
 cp /tmp/guestbook/entries.txt /var/www/foreningen/data/

@@ -226,6 +226,7 @@ cat >/etc/dovecot/sieve/before.sieve <<'SIEVE'
 require ["fileinto", "mailbox"];
 if header :is "X-Spam-Flag" "YES" { fileinto :create "Junk"; stop; }
 SIEVE
+touch -d 2016-05-17 /etc/dovecot/sieve/before.sieve # older than what is compiled from it
 sievec /etc/dovecot/sieve/before.sieve
 filters() { # login home: the script is on standard input
     mkdir -p "$2/sieve"
@@ -254,8 +255,9 @@ if header :contains "Subject" "[cron]" { fileinto "Møter & referater"; }
 if header :contains "Subject" "Cron <" { discard; stop; }
 SIEVE
 mkdir -p /home/ingrid/sieve && echo '# try again some day' >/home/ingrid/sieve/kladd.sieve
-# 2018-03-03  Odd reads at home as well: a copy goes there, one stays.
-printf '\\odd, odd.privat@%s\n' "$foreign" >/home/odd/.forward
+# 2018-03-03  Odd reads at home as well: a copy goes there, one stays. (His own name in there made
+# a loop; Kjell wrote the directory instead, past dovecot and its filters.)
+printf '/home/odd/Maildir/, odd.privat@%s\n' "$foreign" >/home/odd/.forward
 
 # 2024-02-20  Ingrid: signing with DKIM would be nice; the key is in the zone, the signer is not here.
 mkdir -p /etc/opendkim/keys

@@ -22,7 +22,7 @@ ODD_FOLDERS = (
     "Lister/debian-user",
     "Tom mappe",
     "A&B-selskapet",
-    "~ingrid",
+    "50 prosent rabatt",
 )
 """Names that a move must carry over; the one called empty is."""
 
@@ -49,24 +49,25 @@ def fill(root: Path, *, domain: str, messages: int) -> None:
         messages: in the largest mailbox's INBOX; the others have a fifth of it together.
     """
     for owner in PEOPLE[:-1]:
-        _mailbox(root, owner, domain=domain, messages=messages * owner.share // 5000)
-    _mailbox(root, PEOPLE[-1], domain=domain, messages=messages * 100 // INBOX_SHARE, small=20)
+        folders = FOLDERS.get(owner.name, ())
+        its = messages * owner.share // 5000
+        inbox = its * INBOX_SHARE // 100 if folders else its
+        filled = len([name for name in folders if name != EMPTY])
+        other = max(1, (its - inbox) // filled) if filled else 0
+        _mailbox(root, owner, domain=domain, inbox=inbox, other=other)
+    _mailbox(root, PEOPLE[-1], domain=domain, inbox=messages, other=20)
 
 
-def _mailbox(root: Path, owner: Person, *, domain: str, messages: int, small: int = 0) -> None:
+def _mailbox(root: Path, owner: Person, *, domain: str, inbox: int, other: int) -> None:
+    """Write one mailbox: so many messages in its INBOX and in each of the other folders."""
     maildir = root / owner.maildir(domain).lstrip("/")
-    folders = FOLDERS.get(owner.name, ())
-    filled = [name for name in folders if name != EMPTY]
-    sizes = {"INBOX": messages * INBOX_SHARE // 100 if folders else messages}
-    rest = messages - sizes["INBOX"]
-    sizes |= {name: small or rest // len(filled) for name in filled} | (
-        {EMPTY: 0} if EMPTY in folders else {}
-    )
-    for number, (name, size) in enumerate(sizes.items()):
+    folders = ("INBOX", *FOLDERS.get(owner.name, ()))
+    for number, name in enumerate(folders):
+        size = {"INBOX": inbox, EMPTY: 0}.get(name, other)
         contents = _folder(owner.address(domain), name, size, film=owner.name == "kari")
         write_folder(maildir, name, contents, uidvalidity=UIDVALIDITY + number * 86400)
     # Everything but the last folder; and one that was deleted years ago, as programs leave it.
-    write_subscriptions(maildir, [*list(sizes)[:-1], "Slettet/2012"])
+    write_subscriptions(maildir, [*folders[:-1], "Slettet/2012"])
 
 
 def _folder(address: str, name: str, size: int, *, film: bool) -> Iterator[Stored]:

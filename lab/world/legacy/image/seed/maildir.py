@@ -39,8 +39,7 @@ def folder_directory(name: str) -> str:
     """
     if name == "INBOX":
         return ""
-    parts = (modified_utf7(part).replace(".", "\\2e") for part in name.split("/"))
-    return "." + ".".join(parts)
+    return "." + ".".join(_escaped(name))
 
 
 def modified_utf7(text: str) -> str:
@@ -89,8 +88,13 @@ def write_folder(maildir: Path, name: str, messages: Iterable[Stored], *, uidval
 
 def write_subscriptions(maildir: Path, names: Sequence[str]) -> None:
     """Write which folders the owner's programs show."""
-    lines = ("\t".join(modified_utf7(part) for part in name.split("/")) + "\n" for name in names)
+    lines = ("\t".join(_escaped(name)) + "\n" for name in names)
     (maildir / "subscriptions").write_text("V\t2\n\n" + "".join(lines))
+
+
+def _escaped(name: str) -> list[str]:
+    """Return the levels of a folder's name as they are spelt on the disk."""
+    return [modified_utf7(part).replace(".", "\\2e") for part in name.split("/")]
 
 
 def _file_name(message: Message, uid: int) -> str:
