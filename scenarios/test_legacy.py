@@ -75,7 +75,8 @@ def mailed(lab: Lab, to: str, *, sender: str = "", body: str = "Hei.") -> str:
     """Hand a message for *to* to the foreign mail server and return the word in its subject."""
     word = uuid4().hex
     sender = sender or f"astrid@{foreign_domain(lab.fleet).rstrip('.')}"
-    content = f"From: {sender}\r\nTo: {to}\r\nSubject: {word}\r\nMessage-ID: <{word}@test>\r\n\r\n{body}\r\n"
+    head = f"From: {sender}\r\nTo: {to}\r\nSubject: {word}\r\nMessage-ID: <{word}@test>"
+    content = f"{head}\r\n\r\n{body}\r\n"
     server = machine_name(lab.fleet, MAILER).rstrip(".")
     assert outside(lab, HAND_IN, [to], sender, server, content) == ["250", "250", "250"]
     return word
@@ -173,7 +174,7 @@ def test_what_is_submitted_with_a_password_reaches_people_elsewhere(lab: Lab) ->
         *(lab, SUBMIT, f"smtp.{domain}", AUTHORITY, kari.login(domain), kari.password),
         *(kari.address(domain), to, f"Subject: {word}\r\n\r\nHei.\r\n"),
     )
-    there = f"until grep -rqs {word} {FOREIGN_MAIL}/turid/new; do sleep 0.1; done"
+    there = f"until grep -rqs {word} {FOREIGN_MAIL}/new; do sleep 0.1; done"
     assert lab.engine.run(MAILER, ["timeout", "20", "sh", "-c", there], check=False).ok
 
 

@@ -37,7 +37,7 @@ CA: Final = "ca"
 PACKAGE_CACHE: Final = "/var/cache/apt-cacher-ng"
 PACKAGE_PORT: Final = 3142
 FOREIGN_MAIL: Final = "/var/mail/foreign"
-"""Where the foreign mail server keeps what it gets: a maildir for each name before the @."""
+"""The maildir in which the foreign mail server keeps what it gets, whoever it is for."""
 AUTHORITY: Final = "/etc/ssl/lab-authority.pem"
 """Where the machine of the users has the root that they believe in."""
 
@@ -189,7 +189,6 @@ def _mailer(fleet: Fleet, site: Site) -> WorldMachine:
             senders=machine_address(site, OUTSIDE),
             directory=FOREIGN_MAIL,
         ),
-        "/etc/postfix/mailboxes": _file("mailer/mailboxes.j2"),
         "/etc/tmpfiles.d/mailer.conf": File(content=f"d {FOREIGN_MAIL} 0700 mail mail\n"),
     }
     unit = "postfix.service"
