@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from lab.engine.base import State
 from lab.engine.images import BASE, LEGACY_BASE, REPOSITORY
 from lab.errors import CheckFailedError
 from lab.fleet_types import StepName
@@ -194,6 +195,9 @@ class Milestones:
         # The resolver is made anew as well: its cache is of a time that never was.
         outdated = [name for name in (*milestone.machines, RESOLVER) if name in present]
         lab.engine.remove(outdated)
+        for name, machine in lab.blueprint().world.items():
+            if machine.forget and present.get(name) is State.RUNNING:
+                lab.engine.run(name, machine.forget)
         lab.up(images={name: milestone.image(name) for name in milestone.machines})
         lab.store.update(milestone=milestone.step)
 

@@ -36,6 +36,7 @@ CA: Final = "ca"
 
 PACKAGE_CACHE: Final = "/var/cache/apt-cacher-ng"
 PACKAGE_PORT: Final = 3142
+PEBBLE_PORT: Final = 14000
 FOREIGN_MAIL: Final = "/var/mail/foreign"
 """The maildir in which the foreign mail server keeps what it gets, whoever it is for."""
 AUTHORITY: Final = "/etc/ssl/lab-authority.pem"
@@ -58,6 +59,8 @@ class WorldMachine:
             units fails. Whoever runs it sets the deadline.
         uplink: whether it also reaches what the laptop reaches.
         cache: a directory in it whose content outlives the lab and is shared by all labs.
+        forget: a command after which it knows nothing of what happened in the lab; for one that
+            goes on running when the lab returns to an earlier state.
     """
 
     name: str
@@ -68,6 +71,7 @@ class WorldMachine:
     ready: tuple[str, ...]
     uplink: bool = False
     cache: str = ""
+    forget: tuple[str, ...] = ()
 
 
 def world(
@@ -180,7 +184,6 @@ def _outside(site: Site, secrets: WorldSecrets) -> WorldMachine:
 
 def _mailer(fleet: Fleet, site: Site) -> WorldMachine:
     """Everybody else's mail server: it sends what is handed in outside, and takes what comes."""
-    own = machine_address(site, MAILER).v4
     files = {
         "/etc/postfix/main.cf": _file(
             "mailer/main.cf.j2",
@@ -189,27 +192,37 @@ def _mailer(fleet: Fleet, site: Site) -> WorldMachine:
             senders=machine_address(site, OUTSIDE),
             directory=FOREIGN_MAIL,
         ),
+        "/etc/systemd/system/postfix.service.d/lean.conf": _file("mailer/lean.conf.j2"),
         "/etc/tmpfiles.d/mailer.conf": File(content=f"d {FOREIGN_MAIL} 0700 mail mail\n"),
     }
-    unit = "postfix.service"
-    return _machine(site, MAILER, units=(unit,), files=files, serves=f"nc -z {own} 25")
+    return _machine(
+        site,
+        MAILER,
+        units=("postfix.service",),
+        files=files,
+        # A connection would cost more than all the rest: it starts a server for one.
+        serves="ss -Hltn sport = :25 | grep -q .",
+        # Else it would deliver what was sent in a time that never was.
+        forget=("sh", "-c", f"postsuper -d ALL && find {FOREIGN_MAIL} -type f -delete"),
+    )
 
 
 def _ca(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
     """The ACME authority (RFC 8555); its root is new at each start, like its accounts."""
-    address = machine_address(site, CA)
-    name = machine_name(fleet, CA).rstrip(".")
-    certificate = secrets.authority.issue([name])
+    certificate = secrets.authority.issue([machine_name(fleet, CA).rstrip(".")])
+    units = "/etc/systemd/system"
     files = {
-        "/etc/pebble/pebble.json": _file("ca/pebble.json.j2"),
+        "/etc/pebble/pebble.json": _file("ca/pebble.json.j2", port=PEBBLE_PORT),
         "/etc/pebble/chain.pem": File(content=certificate.chain),
         "/etc/pebble/key.pem": File(content=certificate.key, mode=0o600),
-        "/etc/systemd/system/pebble.service": _file(
-            "ca/pebble.service.j2", resolver=machine_address(site, RESOLVER).v4
+        f"{units}/pebble.service": _file(
+            "ca/pebble.service.j2", resolver=machine_address(site, RESOLVER).v4, port=PEBBLE_PORT
         ),
+        f"{units}/ca.service": _file("ca/ca.service.j2", port=PEBBLE_PORT),
+        f"{units}/ca.socket": _file("ca/ca.socket.j2"),
     }
-    unit = "pebble.service"
-    return _machine(site, CA, units=(unit,), files=files, serves=f"nc -z {address.v4} 443")
+    serves = "systemctl is-active --quiet ca.socket"
+    return _machine(site, CA, units=("ca.socket",), files=files, serves=serves)
 
 
 def _machine(
@@ -221,6 +234,7 @@ def _machine(
     serves: str,
     uplink: bool = False,
     cache: str = "",
+    forget: tuple[str, ...] = (),
 ) -> WorldMachine:
     """Return a machine whose boot starts *units*, and which is ready once *serves* succeeds."""
     role = {}
@@ -240,6 +254,7 @@ def _machine(
         ready=("sh", "-c", wait),
         uplink=uplink,
         cache=cache,
+        forget=forget,
     )
 
 

@@ -119,10 +119,6 @@ def encoded(text: str) -> str:
 UTF8 = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
 
 
-def _plain(draft: _Draft) -> str:
-    return draft.head() + UTF8 + draft.text() + "\n"
-
-
 def _quoted(draft: _Draft) -> str:
     kind = (
         "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
@@ -235,10 +231,6 @@ def _headless(draft: _Draft) -> str:
     )
 
 
-def _empty(draft: _Draft) -> str:
-    return draft.head() + "\n"
-
-
 def _without_end(draft: _Draft) -> str:
     """Headers alone: the empty line after them was never sent."""
     return draft.head(subject="(ingen tekst)")
@@ -251,7 +243,7 @@ def _same_id(draft: _Draft) -> str:
 
 
 KINDS: dict[str, tuple[Callable[[_Draft], str | bytes], int]] = {
-    "plain": (_plain, 300),
+    "plain": (lambda draft: draft.head() + UTF8 + draft.text() + "\n", 300),
     "quoted-printable": (_quoted, 100),
     "latin-1": (_latin1, 80),
     "8-bit header": (_raw_header, 20),
@@ -266,7 +258,7 @@ KINDS: dict[str, tuple[Callable[[_Draft], str | bytes], int]] = {
     "long line": (_html, 15),
     "unended": (_unended, 10),
     "broken headers": (_headless, 10),
-    "empty": (_empty, 5),
+    "empty": (lambda draft: draft.head() + "\n", 5),
     "headers alone": (_without_end, 5),
     "same id": (_same_id, 5),
 }
