@@ -48,6 +48,17 @@ def test_mail_to_people_elsewhere_finds_its_server() -> None:
     assert str(address) == str(machine_address(SITE, "mailer").v4)
 
 
+def test_the_acme_authority_has_a_name_of_its_own() -> None:
+    [top] = [zone for zone in zones(FLEET, SITE, SECRETS.keys) if zone.name == "example."]
+    where = machine_address(SITE, "mailer")
+    found = [line.split()[-1] for line in top.records if line.startswith("ca.net.example. ")]
+    assert found == [str(where.v4), str(where.v6)]
+
+
+def test_the_foreign_mail_server_forgets_when_the_lab_goes_back() -> None:
+    assert [machine.name for machine in WORLD.values() if machine.forget] == ["mailer"]
+
+
 def test_the_foreign_mail_server_relays_for_those_outside_alone() -> None:
     found = settings(WORLD["mailer"])
     outside = machine_address(SITE, "outside")
@@ -64,19 +75,19 @@ def test_the_foreign_mail_server_comes_again_within_seconds() -> None:
 
 
 def test_the_acme_authority_is_strict_and_asks_the_labs_resolver() -> None:
-    unit = text(WORLD["ca"], "/etc/systemd/system/pebble.service")
+    unit = text(WORLD["mailer"], "/etc/systemd/system/pebble.service")
     assert f"-dnsserver {machine_address(SITE, 'resolver').v4}:53" in unit
     assert " -strict" in unit
     assert "PEBBLE_VA_NOSLEEP=1" in unit
-    config = json.loads(text(WORLD["ca"], "/etc/pebble/pebble.json"))["pebble"]
+    config = json.loads(text(WORLD["mailer"], "/etc/pebble/pebble.json"))["pebble"]
     assert (config["httpPort"], config["tlsPort"]) == (80, 443)
-    assert WORLD["ca"].files[config["privateKey"]].mode == 0o600
+    assert WORLD["mailer"].files[config["privateKey"]].mode == 0o600
 
 
 def test_those_outside_believe_the_acme_authoritys_address() -> None:
     believed = text(WORLD["outside"], AUTHORITY)
     certificate = x509.load_pem_x509_certificate(
-        text(WORLD["ca"], "/etc/pebble/chain.pem").encode()
+        text(WORLD["mailer"], "/etc/pebble/chain.pem").encode()
     )
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["ca.net.example"]

@@ -33,6 +33,7 @@ MIRROR: Final = "mirror"
 REGISTRY: Final = "registry"
 MAILER: Final = "mailer"
 CA: Final = "ca"
+"""The name that the ACME authority answers to."""
 
 PACKAGE_CACHE: Final = "/var/cache/apt-cacher-ng"
 PACKAGE_PORT: Final = 3142
@@ -92,8 +93,7 @@ def world(
         _resolver(fleet, site, secrets),
         _mirror(site),
         _outside(site, secrets),
-        _mailer(fleet, site),
-        _ca(fleet, site, secrets),
+        _mailer(fleet, site, secrets),
     )
 
 
@@ -182,8 +182,12 @@ def _outside(site: Site, secrets: WorldSecrets) -> WorldMachine:
     return _machine(site, OUTSIDE, units=("ssh.service",), files=files, serves="nc -z 127.0.0.1 22")
 
 
-def _mailer(fleet: Fleet, site: Site) -> WorldMachine:
-    """Everybody else's mail server: it sends what is handed in outside, and takes what comes."""
+def _mailer(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
+    """Everybody else: their mail server, and on the same machine the ACME authority (RFC 8555).
+
+    The mail server sends what is handed in outside, and takes what comes. The authority lives as
+    long as the machine: its root is new at each start, and so are its accounts.
+    """
     files = {
         "/etc/postfix/main.cf": _file(
             "mailer/main.cf.j2",
@@ -195,34 +199,34 @@ def _mailer(fleet: Fleet, site: Site) -> WorldMachine:
         "/etc/systemd/system/postfix.service.d/lean.conf": _file("mailer/lean.conf.j2"),
         "/etc/tmpfiles.d/mailer.conf": File(content=f"d {FOREIGN_MAIL} 0700 mail mail\n"),
     }
+    files |= _acme_files(fleet, site, secrets)
     return _machine(
         site,
         MAILER,
-        units=("postfix.service",),
+        units=("postfix.service", "acme.socket"),
         files=files,
         # A connection would cost more than all the rest: it starts a server for one.
-        serves="ss -Hltn sport = :25 | grep -q .",
+        serves="ss -Hltn sport = :25 | grep -q . && systemctl is-active --quiet acme.socket",
         # Else it would deliver what was sent in a time that never was.
         forget=("sh", "-c", f"postsuper -d ALL && find {FOREIGN_MAIL} -type f -delete"),
     )
 
 
-def _ca(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
-    """The ACME authority (RFC 8555); its root is new at each start, like its accounts."""
+def _acme_files(fleet: Fleet, site: Site, secrets: WorldSecrets) -> dict[str, File]:
     certificate = secrets.authority.issue([machine_name(fleet, CA).rstrip(".")])
     units = "/etc/systemd/system"
-    files = {
-        "/etc/pebble/pebble.json": _file("ca/pebble.json.j2", port=PEBBLE_PORT),
+    return {
+        "/etc/pebble/pebble.json": _file("mailer/pebble.json.j2", port=PEBBLE_PORT),
         "/etc/pebble/chain.pem": File(content=certificate.chain),
         "/etc/pebble/key.pem": File(content=certificate.key, mode=0o600),
         f"{units}/pebble.service": _file(
-            "ca/pebble.service.j2", resolver=machine_address(site, RESOLVER).v4, port=PEBBLE_PORT
+            "mailer/pebble.service.j2",
+            resolver=machine_address(site, RESOLVER).v4,
+            port=PEBBLE_PORT,
         ),
-        f"{units}/ca.service": _file("ca/ca.service.j2", port=PEBBLE_PORT),
-        f"{units}/ca.socket": _file("ca/ca.socket.j2"),
+        f"{units}/acme.service": _file("mailer/acme.service.j2", port=PEBBLE_PORT),
+        f"{units}/acme.socket": _file("mailer/acme.socket.j2"),
     }
-    serves = "systemctl is-active --quiet ca.socket"
-    return _machine(site, CA, units=("ca.socket",), files=files, serves=serves)
 
 
 def _machine(

@@ -21,10 +21,12 @@ NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
         "mailer": 25,
         "mirror": 40,
         "registry": 53,
-        "ca": 60,
     }
 )
 """The world's machines, and the number each has in :func:`lab.addresses.world_address`."""
+
+ALIASES: Final[Mapping[str, str]] = MappingProxyType({"ca": "mailer"})
+"""Further names, and whose they are: each machine takes half a second of a lab's start."""
 
 ROOT: Final = "."
 REVERSE_V4: Final = "in-addr.arpa."
@@ -41,7 +43,7 @@ def machine_address(site: Site, machine: str) -> Address:
 
 
 def machine_name(fleet: Fleet, machine: str) -> str:
-    """Return the full name of a machine of the world, absolute."""
+    """Return the full name of a machine of the world, or of an alias, absolute."""
     return f"{machine}.net.{top_level(fleet)}"
 
 

@@ -14,6 +14,7 @@ from lab.addresses import Address
 from lab.engine.base import File
 from lab.fleet import Fleet, Site
 from lab.world.names import (
+    ALIASES,
     NUMBERS,
     REVERSE_V4,
     REVERSE_V6,
@@ -137,6 +138,8 @@ def _root(fleet: Fleet, site: Site, keys: Mapping[str, ZoneKey]) -> Iterator[str
 def _machines(fleet: Fleet, site: Site) -> Iterator[str]:
     for machine in NUMBERS:
         yield from _addresses(machine_name(fleet, machine), machine_address(site, machine))
+    for alias, machine in ALIASES.items():
+        yield from _addresses(machine_name(fleet, alias), machine_address(site, machine))
 
 
 def _foreign(fleet: Fleet) -> Iterator[str]:
