@@ -97,6 +97,18 @@ postconf -P smtps/inet/smtpd_tls_wrappermode=yes
 postconf -P smtps/inet/smtpd_sasl_auth_enable=yes
 postconf -P smtps/inet/smtpd_client_restrictions=permit_sasl_authenticated,reject
 cp /etc/postfix/master.cf /etc/postfix/master.cf.2015
+# 2019-11-05  Ingrid: the jail had last year's resolv.conf in it, mail stood still. No more jails.
+postconf -F '*/*/chroot = n'
+# 2023-07-16  Ingrid: since the upgrade it checks everything for seconds before it starts. Not here.
+postfix check
+mkdir -p /etc/systemd/system/postfix@-.service.d
+cat >/etc/systemd/system/postfix@-.service.d/override.conf <<'UNIT'
+[Service]
+Type=simple
+ExecStartPre=
+ExecStart=
+ExecStart=/usr/lib/postfix/sbin/master
+UNIT
 
 # 2014-09-02  Kjell: who is who. postmap after editing!
 # 2021-11-02  Ingrid: kunder is a catch-all, "they invent an address for each shop".
