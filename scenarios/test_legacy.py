@@ -178,6 +178,17 @@ def test_what_is_submitted_with_a_password_reaches_people_elsewhere(lab: Lab) ->
     assert lab.engine.run(MAILER, ["timeout", "20", "sh", "-c", there], check=False).ok
 
 
+def test_mail_waits_outside_while_the_old_server_is_away(lab: Lab) -> None:
+    old, kari = lab.fleet.legacy.name, person("kari")
+    lab.ssh.run(old, ["systemctl", "stop", "postfix@-.service"])
+    try:
+        word = mailed(lab, kari.address(lab.fleet.domain))
+        assert in_mailbox(lab, kari, ["SUBJECT", word], patience=2) == 0
+    finally:
+        lab.ssh.run(old, ["systemctl", "start", "postfix@-.service"])
+    assert in_mailbox(lab, kari, ["SUBJECT", word], patience=30) == 1
+
+
 def test_the_old_server_relays_for_nobody(lab: Lab) -> None:
     domain = lab.fleet.domain
     strangers = [

@@ -97,6 +97,16 @@ REFUSALS = {
         "    wire: 10.83.0.10",
         "hosts.oslo.wire: unknown key",
     ),
+    "no mail to move": (
+        "  messages: 20000",
+        "  messages: 0",
+        "lab_mail.messages: should be greater than or equal to 100, not 0",
+    ),
+    "mail counted in words": (
+        "  messages: 20000",
+        "  messages: many",
+        "lab_mail.messages: should be a valid integer, not 'many'",
+    ),
     "unknown key at the top": ("contact:", "kontakt: x\ncontact:", "kontakt: unknown key"),
     "a name inside": (
         "    provider: hetzner",
