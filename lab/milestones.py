@@ -41,6 +41,8 @@ MADE_BY_STEPS = (
 # The pinned modules are covered by their lock file, and may not be there yet.
 IGNORED = {"__pycache__", "spec", "modules", ".gitignore"}
 KEEPSAKES = ("secrets", "ssh")
+# What the machines of the world are made with.
+WORLD_KEYS = ("secrets/world.json", "ssh/id_ed25519.pub")
 BARE = "bare"
 STEPS: tuple[str, ...] = get_args(StepName)
 
@@ -163,12 +165,19 @@ class Milestones:
                 remedy=f"`./invoke lab-up --until {step}` makes one",
             )
         with self._lab.report.task(f"Restore the milestone {step}"):
+            if not self._same_world(milestone):
+                self._lab.engine.sweep()  # they would let nobody in, or trust another root
             for name in KEEPSAKES:
                 target = self._lab.store.directory / name
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.copytree(self._directory / milestone.key / name, target)
             self._put_back(milestone)
         return milestone
+
+    def _same_world(self, milestone: Milestone) -> bool:
+        """Whether what runs was made with the milestone's keys, not with those of a later lab."""
+        now, then = self._lab.store.directory, self._directory / milestone.key
+        return all(_content(now / name) == _content(then / name) for name in WORLD_KEYS)
 
     def discard(self, milestones: Sequence[Milestone]) -> None:
         """Forget milestones and free their space."""
@@ -232,3 +241,7 @@ class Milestones:
             return Milestone(**{**notes, "machines": tuple(notes["machines"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None

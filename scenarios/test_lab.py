@@ -20,6 +20,7 @@ from lab.engine.base import State
 from lab.engine.docker import LAB_LABEL
 from lab.faults import Direction, Faults
 from lab.lab import Lab
+from lab.milestones import Milestones
 from lab.operator.ssh import SshError
 from lab.status import status
 from lab.store import StoreError, labs
@@ -166,6 +167,17 @@ def test_an_interrupted_lab_up_goes_on_where_it_stood(spare: str) -> None:
     started.send_signal(signal.SIGINT)
     assert started.wait(timeout=60) == 130
     subprocess.run(command("lab-up", "--lab", spare), cwd=PROJECT, check=True)
+
+
+def test_a_lab_made_anew_goes_back_to_a_milestone_of_the_one_before(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("bare")
+    lab.down()
+    lab.up()
+    Milestones(lab=lab).restore("bare")
+    for host in lab.fleet.hosts:
+        assert reachable(lab, host)
 
 
 def test_lab_down_leaves_nothing_behind(spare: str) -> None:
