@@ -7,7 +7,6 @@ closes SSH cost nothing; one that takes Oslo's DNS away is noticed and undone wi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,6 @@ from moments import AtTask
 from standin import COMMON, StandIn
 
 from lab.errors import Exit
-from lab.lab import Lab
 from lab.operator.registrar import ManualRegistrar
 from lab.operator.ssh import Ssh, SshError
 from lab.promote.acceptance import AcceptanceCheckError
@@ -40,28 +38,6 @@ NO_SSH = {"puppet/site/profile/manifests/ssh.pp": ("ports => [22]", "ports => [2
 ONE_WITHOUT_CATALOG = {
     "puppet/data/role/control.yaml": ("version: 17", "version: seventeen"),
 }
-
-
-@pytest.fixture(scope="module")
-def standin(
-    lab_at: Callable[[str], Lab], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StandIn]:
-    """Return the stand-in, with DNS on Oslo, as after the second step."""
-    directory = tmp_path_factory.mktemp("standin")
-    found = StandIn(lab=lab_at("dns"), checkout=directory / "checkout")
-    yield found
-    found.forget()
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind(standin: StandIn) -> Iterator[None]:
-    """After every scenario all hosts are on the release in force, free and not about to return."""
-    yield
-    # Whom the last scenario hurt has forgotten it: resolvers avoid a server that was silent.
-    standin.lab.engine.run("resolver", ["unbound-control", "-q", "reload"])
-    assert standin.at_rest() == []
-    assert set(standin.releases().values()) == {standin.release}
 
 
 def test_a_good_change_reaches_every_host_and_nobody_notices(standin: StandIn) -> None:

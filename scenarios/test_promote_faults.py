@@ -7,11 +7,9 @@ nothing is about to undo itself. Users notice nothing but the death of the host 
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
@@ -20,7 +18,6 @@ from standin import StandIn
 
 from lab.errors import Exit
 from lab.faults import Faults
-from lab.lab import Lab
 from lab.promote.rollout import RolledBackError
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
@@ -29,28 +26,6 @@ NOBODY_NOTICES = Budget(failed=0, at_least=500)
 OSLO_WAS_AWAY = Budget(failed=10_000, gap=40, at_least=500)
 AWAY_SECONDS = 8
 LONGEST_SECONDS = 45  # what a promotion to two hosts takes here, from the lock to the last word
-
-
-@pytest.fixture(scope="module")
-def standin(
-    lab_at: Callable[[str], Lab], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StandIn]:
-    """Return the stand-in, with DNS on Oslo, as after the second step."""
-    directory = tmp_path_factory.mktemp("standin")
-    found = StandIn(lab=lab_at("dns"), checkout=directory / "checkout")
-    yield found
-    found.forget()
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture(autouse=True)
-def all_is_well_afterwards(standin: StandIn) -> Iterator[None]:
-    """After every scenario all hosts are on the release in force, free and not about to return."""
-    yield
-    # Whom the last scenario hurt has forgotten it: resolvers avoid a server that was silent.
-    standin.lab.engine.run("resolver", ["unbound-control", "-q", "reload"])
-    assert standin.at_rest() == []
-    assert set(standin.releases().values()) == {standin.release}
 
 
 def for_a_while(fault: AbstractContextManager[None]) -> threading.Thread:
