@@ -66,7 +66,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "test_lab",
         "test_world",
         "test_legacy",
-        "test_legacy",
         *(f"test_step_{step.name}" for step in STEPS),
     ]
 
