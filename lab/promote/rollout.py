@@ -99,12 +99,16 @@ class Rollout:
                     self._change(begin, self._op.fleet.hosts[name], soak, resumed=begun)
         except GeneralproveError as error:
             self._op.report.say(f"[red]✗[/] {escape(str(error))}")
-            self.back(self._now(), why=str(error))
+            self.back(standing, why=str(error))
         self._op.puppet.release(begin.hosts)
         self._write(begin, "end", why="promoted")
 
     def back(self, standing: Standing, *, why: str) -> None:
         """Bring every host that was touched back to the release before, and say so.
+
+        Args:
+            standing: as it was last known; the journal is read anew.
+            why: it is undone.
 
         Raises:
             RolledBackError: every host is back.
@@ -115,6 +119,7 @@ class Rollout:
         lost = ""
         try:
             self._await_control()
+            standing = self._journal.standing() or standing
             if not standing.going_back:
                 self._write(begin, "go back", why=why)
             self._switch(standing, begin.previous)
@@ -208,14 +213,6 @@ class Rollout:
                 time.sleep(_POLL_SECONDS)
             else:
                 return
-
-    def _now(self) -> Standing:
-        """Return where things stand; read anew, the journal knows best."""
-        self._await_host(self._op.puppet.control)
-        found = self._journal.standing()
-        if found is None:
-            raise RolloutError("the journal is gone", where=self._op.puppet.control)
-        return found
 
     def _words(self, before: Standing) -> str:
         """Return what state each host is in, as well as it can be known."""
