@@ -44,11 +44,13 @@ class StandIn:
         lab: what plays production.
         checkout: the clone.
         base: the commit that its release in force was made from.
+        bare: whether nothing is in force there yet.
     """
 
     lab: Lab
     checkout: Path
     base: str = ""
+    bare: bool = False
     _signer: Signer = field(init=False)
     _recorded: list[Path] = field(default_factory=list)
 
@@ -58,6 +60,8 @@ class StandIn:
         shutil.copytree(PROJECT / "puppet/modules", self.checkout / "puppet/modules", symlinks=True)
         self._signer = Signer.own(self.checkout.parent / "key")
         self.base = self.commit({ALLOWED: ("", f"{self._signer.line()}\n")})
+        if self.bare:
+            return
         operator = self.operator()
         Releases(puppet=operator.puppet).deploy(self.checkout / "puppet")
         for host in operator.puppet.enrolled():
