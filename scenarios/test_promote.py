@@ -10,6 +10,7 @@ import shutil
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from moments import AtTask
@@ -168,10 +169,12 @@ def test_a_host_with_another_key_is_not_talked_to(standin: StandIn, tmp_path: Pa
     others = [line for line in known.read_text().splitlines() if not line.startswith("oslo")]
     for entry in (f"oslo {stranger}", ""):
         known.write_text("\n".join([*others, entry, ""]))
-        ssh = Ssh(config=config, control_dir=tmp_path / "sockets")
-        with pytest.raises(SshError, match="Host key verification failed"):
-            ssh.run("oslo", ["true"])
-        ssh.close()
+        # The address of a socket must be short.
+        with TemporaryDirectory() as sockets:
+            ssh = Ssh(config=config, control_dir=Path(sockets))
+            with pytest.raises(SshError, match="Host key verification failed"):
+                ssh.run("oslo", ["true"])
+            ssh.close()
 
 
 def test_a_person_at_the_registrar_is_told_what_to_do_and_checked(standin: StandIn) -> None:

@@ -27,6 +27,8 @@ from lab.promote.soak import CHANGE, Soak
 # A host that went back by itself still has a run of Puppet before it, and perhaps a boot.
 _RETURN_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 1.0
+# Connections may break once more on the way back; each try does what is left.
+_WAYS_BACK: Final = 3
 
 
 class RolloutError(CouldNotError):
@@ -117,26 +119,34 @@ class Rollout:
         begin = standing.begin
         self._op.report.say(f"[bold]Back to {begin.previous}[/]")
         lost = ""
-        try:
-            self._await_control()
-            standing = self._journal.standing() or standing
-            if not standing.going_back:
-                self._write(begin, "go back", why=why)
-            self._switch(standing, begin.previous)
-            for name in standing.touched:
-                self._return(begin, self._op.fleet.hosts[name])
-            self._op.puppet.release(begin.hosts)
-            self._write(begin, "end", why=f"rolled back: {why}")
-        except GeneralproveError as error:
-            lost = str(error)
-        words = self._words(standing)
-        if lost:
-            raise RollbackIncompleteError(
-                f"{why}. Going back failed: {lost}. {words}",
-                where="promotion",
-                remedy="`./invoke promote --rollback` goes on from here",
-            )
-        raise RolledBackError(f"{why}. {words}", where="promotion")
+        for _ in range(_WAYS_BACK):
+            try:
+                self._go_back(standing, why=why)
+            except SshError as error:
+                lost = str(error)  # a connection that breaks must not be the end of it
+            except GeneralproveError as error:
+                lost = str(error)
+                break
+            else:
+                raise RolledBackError(f"{why}. {self._words(standing)}", where="promotion")
+        raise RollbackIncompleteError(
+            f"{why}. Going back failed: {lost}. {self._words(standing)}",
+            where="promotion",
+            remedy="`./invoke promote --rollback` goes on from here",
+        )
+
+    def _go_back(self, before: Standing, *, why: str) -> None:
+        """Do what is left of the way back."""
+        self._await_control()
+        standing = self._journal.standing() or before
+        begin = standing.begin
+        if not standing.going_back:
+            self._write(begin, "go back", why=why)
+        self._switch(standing, begin.previous)
+        for name in standing.touched:
+            self._return(begin, self._op.fleet.hosts[name])
+        self._op.puppet.release(begin.hosts)
+        self._write(begin, "end", why=f"rolled back: {why}")
 
     def _change(self, begin: Entry, host: Host, soak: Soak, *, resumed: bool) -> None:
         """Bring one host to the new release, and confirm that it can still be reached."""
