@@ -92,7 +92,9 @@ class Releases:
             PuppetError: Puppet Server did not forget the release before.
         """
         script = f"""
-            cd {CODE}; touch releases/{release}
+            cd {CODE}
+            # The one of until now is what there is to go back to, however many came since.
+            touch --no-create environments/{IN_FORCE}/; touch releases/{release}
             ln -sfn ../releases/{release} environments/{IN_FORCE}.new
             mv -T environments/{IN_FORCE}.new environments/{IN_FORCE}
             ls -1dt releases/* | tail -n +{_KEPT + 1} | xargs -r rm -rf
