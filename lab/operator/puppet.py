@@ -79,6 +79,7 @@ class Puppet:
             until systemctl is-active --quiet {SERVER}; do
                 case $(systemctl show --property ActiveState,Job --value {SERVER}) in
                     *ing* | *[0-9]*) sleep 0.5 ;;
+                    active*) ;;  # since the question before
                     *) systemctl is-active {SERVER}; exit ;;
                 esac
             done
