@@ -41,7 +41,7 @@ def measure(operator: Operator, *, timed: Timed) -> None:
         releases.switch(old, held=True)
     journal = Journal(ssh=operator.ssh, host=operator.puppet.control)
     rollout = Rollout(
-        operator=operator, journal=journal, pace=Pace(soak=0), retake_lock=lambda: None
+        operator=operator, journal=journal, pace=Pace(soak=2), retake_lock=lambda: None
     )
     begin = Entry(
         promotion="bench-forward",
