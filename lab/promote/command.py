@@ -50,9 +50,11 @@ def promote(promotion: Promotion, *, apply: bool, printing: Printing) -> None:
         RollbackIncompleteError: it hurt, and some host is not.
     """
     out = printing.out
+    refusals = None
     if apply:
-        _stop_early(promotion.proof.refusals(), out)
-    preview = promotion.preview()
+        refusals = promotion.proof.refusals()
+        _stop_early(refusals, out)
+    preview = promotion.preview(refusals=refusals)
     show(preview, printing)
     if preview.pointless:
         if not printing.json:

@@ -87,14 +87,18 @@ class Promotion:
         self._releases = Releases(puppet=operator.puppet)
         self.proof = Proof(operator=operator, repository=repository, max_age=max_age)
 
-    def preview(self) -> Preview:
+    def preview(self, *, refusals: Sequence[Refusal] | None = None) -> Preview:
         """Return what would happen, and what stands against it; no host is changed.
+
+        Args:
+            refusals: the gate's, where it has been asked already.
 
         Raises:
             UnfinishedError: a promotion has to be ended first.
         """
         self._nothing_unfinished()
-        refusals = self.proof.refusals()
+        if refusals is None:
+            refusals = self.proof.refusals()
         release = Release.of(self._tree)
         self._releases.push(release)
         made = planning.make(
