@@ -2,4 +2,5 @@
 class role::production {
   include profile::base
   include profile::dns
+  include profile::web
 }
