@@ -25,8 +25,9 @@ from lab.operator.stage import Stage
 from lab.operator.vantage import Vantage
 from lab.store import root
 from lab.users.plan import both
-from lab.world.machines import REGISTRY, RESOLVER
-from lab.world.names import machine_address
+from lab.world import issued
+from lab.world.machines import CA, REGISTRY, RESOLVER
+from lab.world.names import machine_address, machine_name
 from lab.world.secrets import REGISTRAR_KEY, WorldSecrets
 
 
@@ -36,6 +37,9 @@ def in_lab(lab: Lab) -> Operator:
     registry = str(machine_address(site, REGISTRY).v4)
     world = WorldSecrets.at(lab.store.secrets, lab.fleet)
     dns = Dns(dial=ssh.dial)
+    acme = issued.authority(
+        ssh=ssh, name=machine_name(lab.fleet, CA), root=world.authority.root, kept=lab.store.secrets
+    )
     tree = Tree(dns=dns, roots=[registry], anchors=[world.anchor])
     puppet = Puppet(ssh=ssh, site=site)
     return Operator(
@@ -61,6 +65,7 @@ def in_lab(lab: Lab) -> Operator:
             root=both(machine_address(site, REGISTRY)),
         ),
         dry_run=False,
+        acme=acme,
     )
 
 

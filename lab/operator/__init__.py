@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from lab.console import Reporter
 from lab.fleet import Fleet, Site
+from lab.operator.acme import Acme
 from lab.operator.dns import Dns
 from lab.operator.dns_tree import Tree
 from lab.operator.puppet import Puppet
@@ -38,6 +39,7 @@ class Operator:
         report: where progress goes.
         vantage: from where users watch.
         dry_run: whether nothing may be changed.
+        acme: issues certificates.
     """
 
     fleet: Fleet
@@ -52,3 +54,4 @@ class Operator:
     report: Reporter
     vantage: Vantage = field(default_factory=Vantage)
     dry_run: bool = True
+    acme: Acme = field(default_factory=Acme)

@@ -86,6 +86,20 @@ class Secrets:
             zone=name, private=self._kept(f"zone/{name}", lambda: ZoneKey.make(name).private)
         )
 
+    @property
+    def acme_account(self) -> str:
+        """The key of the account that certificates are issued to, PEM."""
+        return self._kept("acme/account.pem", _rsa_key)
+
+    @property
+    def passage(self) -> KeyPair:
+        """What the old and the new web server show each other: a certificate and its key, PEM."""
+        private = self._kept("passage/key.pem", _rsa_key)
+        return KeyPair(
+            public=self._kept("passage/certificate.pem", lambda: _certificate(private)),
+            private=private,
+        )
+
     def wireguard(self, host: Host | str) -> KeyPair:
         """Return a host's keys for the mesh, as wg(8) prints them."""
         name = host if isinstance(host, str) else host.name

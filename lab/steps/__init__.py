@@ -8,8 +8,9 @@ from lab.errors import CouldNotError
 from lab.steps.base import Step, StepCheckError, StepError
 from lab.steps.control import Control
 from lab.steps.dns import Dns
+from lab.steps.web import Web
 
-STEPS: Final[tuple[type[Step], ...]] = (Control, Dns)
+STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web)
 
 
 class NoStepError(CouldNotError):

@@ -17,7 +17,7 @@ class profile::web::edge (
   $state = '/var/lib/fleet-web'
   $defaults = $sites.filter |$name, $site| { pick($site['default'], false) }
   $names = $sites.map |$name, $site| {
-    $site['names'].map |$label| { "${profile::web::fqdn($label)} ${name}\n" }
+    $site['names'].filter |$label| { $label !~ /\*/ }.map |$label| { "${profile::web::fqdn($label)} ${name}\n" }
   }
 
   package { ['haproxy', 'socat']:

@@ -1,0 +1,314 @@
+"""The first phases of the move: the new server is there, certified, and gets the requests.
+
+From the third phase on every request is answered by the new server's edge, whichever server the
+visitor comes to. Programs that write still run on the old one, whose data is the only one.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from typing_extensions import override
+
+from lab.operator import web_compare
+from lab.operator.carry import Place
+from lab.operator.ssh import SshError
+from lab.operator.web_data import Site
+from lab.steps.base import StepCheckError
+from lab.steps.dns_facts import TTL_LIMIT
+from lab.steps.dns_phases import longest, lowered
+from lab.steps.phases import Phase
+from lab.steps.web_facts import (
+    ACME,
+    BEFORE,
+    MAX_AGE,
+    ORIGIN,
+    PASSAGE,
+    SERVED,
+    THERE,
+    Facts,
+    Move,
+    kept,
+    leading,
+)
+
+_MOST_TOLD: Final = 5
+_TRIES: Final = 10
+_CERTIFY_SECONDS: Final = 600.0
+_UNITS: Final = "web-certificates.timer haproxy.service nginx.service 'php*-fpm.service'"
+
+
+class WebPhase(Phase[Facts]):
+    """A phase of the move.
+
+    Args:
+        move: from where, whereto, and with which hands.
+    """
+
+    def __init__(self, *, move: Move) -> None:
+        self.move = move
+
+    def puppet(self, *, undo: bool = False) -> None:
+        """Let Puppet make the new server what the stage says.
+
+        A new host that cannot be reached must not keep anybody from going back: Puppet will find
+        what the stage says as soon as the host is there again.
+        """
+        op, host = self.move.op, self.move.new.name
+        try:
+            with op.report.task(f"Puppet on {host}"):
+                op.puppet.agent(host)
+        except SshError as error:
+            if not undo:
+                raise
+            op.report.say(f"[yellow]{error}: left to its next run of Puppet[/]")
+
+    def origin(self, *arguments: str) -> None:
+        """Say where a site's programs run, on the new host."""
+        self.move.op.ssh.run(self.move.new.name, [ORIGIN, *arguments])
+
+
+class Lower(WebPhase):
+    """No address is remembered for long any more."""
+
+    name: ClassVar[str] = "lower"
+    title: ClassVar[str] = "Lower the times to live of the zones"
+    undoing: ClassVar[str] = "Raise the times to live of the zones again"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        if not facts.before or facts.ttl_limit is None:
+            return ["it is not written down how the records are"]
+        return [
+            f"{name} has times to live of {zone.longest_ttl} s"
+            for name, zone in facts.zones.items()
+            if zone.longest_ttl > facts.ttl_limit
+        ]
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        return ["what the records were before is kept"] if facts.before else []
+
+    @override
+    def settles(self, facts: Facts) -> int:
+        return longest(facts.content.values())
+
+    @override
+    def do(self, facts: Facts) -> None:
+        move = self.move
+        limit = lowered(longest(facts.content.values()))
+        changes: dict[str, object] = {TTL_LIMIT: limit}
+        if not facts.before:
+            names = [name for site in move.sites for name in site.names]
+            changes[BEFORE] = kept(leading(names, facts.content.values(), move.old_addresses))
+        move.op.stage.update(changes)
+        self.puppet()
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        self.move.op.stage.update({TTL_LIMIT: None, BEFORE: None})
+        self.puppet(undo=True)
+
+
+class Serve(WebPhase):
+    """The new server has every site."""
+
+    name: ClassVar[str] = "serve"
+    title: ClassVar[str] = "Set up the new server with a copy of every site"
+    undoing: ClassVar[str] = "Stop the new server"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        move, new = self.move, facts.new
+        wrong = [] if facts.reachable else [f"{move.new.name} cannot be reached"]
+        missing = {site.name for site in move.sites} - facts.served
+        wrong += [f"the stage does not have {name}" for name in sorted(missing)]
+        if not new.serves:
+            wrong.append(f"HAProxy does not run on {move.new.name}")
+        wrong += [f"{move.new.name} has no {n}" for n in facts.versions if n not in new.releases]
+        if not facts.old.mode:
+            wrong.append(f"{move.old.name} passes nothing on")
+        return wrong
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        found = [f"the stage has {name}" for name in sorted(facts.served)]
+        return found + ([f"{self.move.old.name} passes on"] if facts.old.mode else [])
+
+    @override
+    def do(self, facts: Facts) -> None:
+        move = self.move
+        move.write_secrets()
+        move.op.stage.update({**move.stage(), MAX_AGE: None})
+        self.puppet()
+        with move.op.report.task("Copy the sites"):
+            for site in move.with_content:
+                release(move, site, facts.versions[site.name])
+        for site in move.with_data:
+            # Nobody comes to the new server yet, so there is nobody to let wait.
+            self.origin("set", site.name, THERE, "unheld")
+        if not facts.old.mode:
+            move.become("ready")
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        move, host = self.move, self.move.new.name
+        if facts.old.mode:
+            move.become("")
+        move.op.stage.update({SERVED: None, PASSAGE: None, ACME: None, MAX_AGE: None})
+        self.puppet(undo=True)
+        # Certificates and the account stay: they are true, and not to be had without limit.
+        script = f"""
+            systemctl disable --now {_UNITS} 2>/dev/null || true
+            rm -f /var/lib/fleet-web/origins.map
+            for site in {" ".join(site.name for site in move.with_content)}; do
+                cd "/srv/www/$site" 2>/dev/null || continue
+                rm -rf current releases shared.undone
+                test ! -e shared || mv -T shared shared.undone
+            done
+        """
+        try:
+            move.op.ssh.run(host, script, timeout=180)
+        except SshError as error:
+            move.op.report.say(f"[yellow]{error}: stop the web server there by hand[/]")
+
+
+class Certify(WebPhase):
+    """The new server has certificates before the first visitor comes."""
+
+    name: ClassVar[str] = "certify"
+    title: ClassVar[str] = "Obtain certificates; the old server passes the challenges on"
+    undoing: ClassVar[str] = "Nothing: certificates stay until they expire"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        return [
+            *Serve(move=self.move).lacks(facts),
+            *(
+                f"{site.name} has no certificate"
+                for site in self.move.sites
+                if site.certified and site.name not in facts.new.certified
+            ),
+        ]
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        return ()
+
+    @override
+    def do(self, facts: Facts) -> None:
+        op, host = self.move.op, self.move.new.name
+        op.acme.roots()
+        unit = "web-certificates.service"
+        script = f"""
+            systemctl start {unit} && exit
+            journalctl --unit {unit} --invocation 0 --output cat --no-pager 2>/dev/null |
+                grep -iE 'error|detail' | head -n 5 >&2
+            exit 1
+        """
+        try:
+            op.ssh.run(host, script, timeout=_CERTIFY_SECONDS)
+        except SshError as error:
+            raise StepCheckError(
+                f"no certificates: {error.what}",
+                where=host,
+                remedy=f"`journalctl --unit {unit}` there has all of it",
+            ) from error
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        """Do nothing."""
+
+
+class Pass(WebPhase):
+    """Whoever comes to the old server is served by the new one."""
+
+    name: ClassVar[str] = "pass"
+    title: ClassVar[str] = "Compare every address; let the old server pass everything on"
+    undoing: ClassVar[str] = "Let the old server serve by itself again"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        old = self.move.old.name
+        wrong = list(Certify(move=self.move).lacks(facts))
+        if facts.old.mode != "passing":
+            wrong.append(f"{old} does not pass everything on")
+        elif not facts.old.settled:
+            wrong.append(f"processes on {old} may not pass everything on yet")
+        return wrong
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        old = self.move.old.name
+        if facts.old.mode == "passing":
+            return [f"{old} passes everything on"]
+        unsettled = facts.old.mode == "ready" and not facts.old.settled
+        return [f"processes on {old} may still pass everything on"] if unsettled else []
+
+    @override
+    def do(self, facts: Facts) -> None:
+        move = self.move
+        if facts.old.mode != "passing":
+            for site in move.with_content:
+                if facts.new.releases.get(site.name) != facts.versions[site.name]:
+                    release(move, site, facts.versions[site.name])
+            with move.op.report.task("Compare every address with the old server's"):
+                compare(move)
+        move.become("passing")
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        self.move.become("ready")
+
+
+def release(move: Move, site: Site, version: str) -> None:
+    """Put a version of a site's content beside the others, and make it the one in force."""
+    target = Place(host=move.new.name, path=f"{site.home}/releases/{version}")
+    move.carrier.carry(move.content_of(site), target, without=site.data)
+    shared = f"ln -sfnT ../../shared/{site.data} {target.path}/{site.data}" if site.data else ""
+    script = f"""
+        {shared}
+        cd {shlex.quote(site.home)}
+        ln -sfnT releases/{version} current.new
+        mv -T current.new current
+        ls -1dt releases/* | tail -n +4 | xargs -r rm -rf
+    """
+    move.op.ssh.run(move.new.name, script)
+
+
+def compare(move: Move) -> None:
+    """See that the new server has every page that the old one has.
+
+    Pages that programs make are compared as well, from a copy of the data: until one is made
+    between two visits of somebody who writes, they differ.
+
+    Raises:
+        StepCheckError: it has not.
+    """
+    files = {
+        site.name: move.apache.files(site.source, without=site.data) if site.source else ()
+        for site in move.sites
+    }
+    old = web_compare.crawl(move.at_old(), move.sites, web_compare.urls(move.sites, files))
+    new = move.at_new().fetch(old)
+    wrong = web_compare.differences(move.sites, old, new)
+    for _ in range(_TRIES):
+        again = [url for url in old if any(each.startswith(f"{url}: ") for each in wrong)]
+        if not again or not move.with_data:
+            break
+        for site in move.with_data:
+            move.carrier.carry(
+                move.data_at_old(site), move.data_at_new(site), like=f"{site.home}/shared"
+            )
+        new = move.at_new().fetch(again)
+        wrong = web_compare.differences(move.sites, move.at_old().fetch(again), new)
+    if wrong:
+        more = f" and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
+        raise StepCheckError(
+            f"the new server answers otherwise: {'; '.join(wrong[:_MOST_TOLD])}{more}",
+            where=move.new.name,
+            remedy="puppet/data/web.yaml describes the sites; nothing has been cut over yet",
+        )
+    move.op.report.say(f"{len(old)} addresses answer alike")

@@ -1,0 +1,43 @@
+"""What the lab's ACME authority issues, and how long it is believed.
+
+The authority makes itself a new root at each start. What it has issued would then be nobody's,
+so every root that it was ever seen with is kept among the lab's secrets, and goes with them into
+the milestones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from lab.operator.acme import Acme
+from lab.operator.ssh import Ssh
+from lab.world.machines import AUTHORITY, OUTSIDE
+
+_MANAGEMENT: Final = 15000
+
+
+def authority(*, ssh: Ssh, name: str, root: str, kept: Path) -> Acme:
+    """Return the lab's authority, as the operator knows it.
+
+    Args:
+        ssh: the way to the machine of the users.
+        name: of the authority, absolute.
+        root: what certifies its address, and the old server's; PEM.
+        kept: directory of the lab's secrets.
+    """
+    host = name.rstrip(".")
+    directory = kept / "acme" / "roots"
+
+    def roots() -> str:
+        command = ["curl", "--silent", "--fail", "--cacert", AUTHORITY]
+        url = f"https://{host}:{_MANAGEMENT}/roots/0"
+        now = ssh.run(OUTSIDE, [*command, url], check=False)
+        if now.ok:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            digest = hashlib.sha256(now.stdout.encode()).hexdigest()[:12]
+            (directory / f"{digest}.pem").write_text(now.stdout)
+        return root + "".join(path.read_text() for path in sorted(directory.glob("*.pem")))
+
+    return Acme(directory=f"https://{host}/dir", authority=root, roots=roots)
