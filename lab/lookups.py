@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lab.operator.zones import APEX, Zone
+from lab.operator.zones import APEX, RecordSet, Zone
 from lab.users.probes import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 # What a zone says of itself changes when it moves.
 _OF_THE_ZONE_ITSELF: Final = frozenset({"SOA", "NS"})
 
 
-def lookups(zones: Iterable[Zone], *, secure: bool = False) -> list[Lookup]:
-    """Return a question with its only right answer for every record set that must not change."""
+def lookups(
+    zones: Iterable[Zone],
+    *,
+    secure: bool = False,
+    moving: Mapping[tuple[str, str], Iterable[RecordSet]] | None = None,
+) -> list[Lookup]:
+    """Return a question with its right answers for every record set.
+
+    Args:
+        zones: the zones.
+        secure: whether the resolver must have validated what it says.
+        moving: absolute name and type -> what the records may be; all others must not change.
+    """
+    allowed = moving or {}
     return [
         Lookup(
             name=zone.absolute(records.name),
             type=records.type,
-            expect=(records.values,),
+            expect=tuple(
+                each.values
+                for each in allowed.get((zone.absolute(records.name), records.type), [records])
+            ),
             secure=secure,
         )
         for zone in zones

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from lab.watch import Watch
 COLOURS = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
 # No step may cost a look-up, and it takes many to know.
 COSTS_NOTHING = Budget(failed=0, at_least=10_000)
+# What steps may cost visitors of the sites, where those have anything to do with it.
+VISITS: Mapping[str, Budget] = {"web": Budget(failed=0, at_least=20_000)}
 
 
 class RehearsalCheckError(CheckFailedError):
@@ -36,15 +38,20 @@ class Rehearsed:
         step: its name.
         title: what it does.
         seconds: how long it took.
-        verdict: what the users saw meanwhile.
+        verdicts: what the users saw meanwhile, each sort of them.
         record: the page that shows the run.
     """
 
     step: str
     title: str
     seconds: float
-    verdict: Verdict
+    verdicts: tuple[Verdict, ...]
     record: Path
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the judgements."""
+        return max(self.verdicts, key=lambda each: each.outcome)
 
     @property
     def passed(self) -> bool:
@@ -120,24 +127,25 @@ def rehearse(lab: Lab, *, until: str = "") -> list[Rehearsed]:
 
 
 def under_load(lab: Lab, step: Step, *, budget: Budget = COSTS_NOTHING) -> Rehearsed:
-    """Make *step* while users ask for every name that the old server knew.
+    """Make *step* while users ask for every name, and every page, that the old server knew.
 
     Args:
         lab: the lab.
         step: the step.
-        budget: what it may cost them.
+        budget: what it may cost those who look names up.
     """
-    with Watch(lab=lab, title=f"Step {step.name}", budget=budget) as watch:
+    visits = VISITS.get(step.name)
+    with Watch(lab=lab, title=f"Step {step.name}", budget=budget, visits=visits) as watch:
         start = time.monotonic()
         with watch.marks.span("step", step.name):
             perform(step)
         seconds = time.monotonic() - start
-        watch.hold(until=budget.at_least + budget.failed)
+        watch.hold_enough()
     return Rehearsed(
         step=step.name,
         title=step.title,
         seconds=seconds,
-        verdict=watch.verdict,
+        verdicts=watch.verdicts,
         record=watch.record,
     )
 
@@ -153,11 +161,18 @@ def line(done: Rehearsed) -> str:
 
 def seen(done: Rehearsed) -> str:
     """Return what the users saw of a step."""
-    figures = done.verdict.figures
-    return (
-        f"{figures.failed:,} of {figures.total:,} look-ups failed, longest gap "
-        f"{figures.gap:.2f} s (resolution {figures.resolution:.2f} s)"
+    return "; ".join(map(_seen, done.verdicts))
+
+
+def _seen(verdict: Verdict) -> str:
+    figures = verdict.figures
+    what = verdict.subject.partition(": ")[2] or "look-ups"
+    times = (
+        f", longest gap {figures.gap:.2f} s (resolution {figures.resolution:.2f} s)"
+        if figures.cadence
+        else ""
     )
+    return f"{figures.failed:,} of {figures.total:,} {what} failed{times}"
 
 
 def table(done: Sequence[Rehearsed]) -> Table:

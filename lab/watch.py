@@ -7,12 +7,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab import operate
+from lab import operate, watch_web
 from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.lookups import lookups
@@ -22,10 +23,12 @@ from lab.operator.zones import Zone
 from lab.report.record import Run, render
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.store import root
+from lab.users.ledger import balance
 from lab.users.plan import both, standard_plan
-from lab.users.probes import Lookup
+from lab.users.probes import LOOKUP, Lookup, Plan
 from lab.users.session import Users, UsersError
-from lab.verdict import Budget, Verdict
+from lab.users.visits import ENTRY, VISIT
+from lab.verdict import Budget, Verdict, guarded
 from lab.world.machines import REGISTRY, RESOLVER
 from lab.world.names import fleet_zones, machine_address
 
@@ -62,29 +65,38 @@ class Watch:
     Args:
         lab: the lab.
         title: what happens meanwhile, for people.
-        budget: what it may cost the users.
+        budget: what it may cost those who look names up.
         secure: whether the resolver must have validated what it tells them.
+        visits: what it may cost visitors of the sites; without it there are none.
     """
 
-    def __init__(self, *, lab: Lab, title: str, budget: Budget, secure: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        lab: Lab,
+        title: str,
+        budget: Budget,
+        secure: bool = False,
+        visits: Budget | None = None,
+    ) -> None:
         self._lab = lab
         self._title = title
         self._budget = budget
+        self._visits = visits
         self._started = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         self.directory = root() / "records" / f"{self._started:%Y%m%d-%H%M%S}-{slug}"
-        zones = current_zones(lab)
         self._users = Users(
             ssh=lab.ssh,
-            plan=standard_plan(
-                resolver=both(machine_address(lab.site, RESOLVER)),
-                root=both(machine_address(lab.site, REGISTRY)),
-                lookups=lookups(zones, secure=secure),
-                fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
-            ),
+            plan=self._plan(secure=secure),
             directory=self.directory,
         )
-        self.verdict: Verdict
+        self.verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the judgements; of equals the first."""
+        return max(self.verdicts, key=lambda each: each.outcome)
 
     @property
     def marks(self) -> HistoryWriter:
@@ -101,17 +113,29 @@ class Watch:
         self._users.__enter__()
         return self
 
-    def hold(self, *, until: int) -> None:
-        """Let the users go on until they have asked *until* times.
+    def hold(self, *, until: int = 0, visits: int = 0) -> None:
+        """Let the users go on until they have asked often enough.
+
+        Args:
+            until: look-ups.
+            visits: pages.
 
         Raises:
             UsersError: they do not get there.
         """
         deadline = time.monotonic() + HOLD_SECONDS
-        while (total := self._users.progress().total) < until:
-            if time.monotonic() > deadline:
-                raise UsersError(f"only {total} of {until} look-ups in {HOLD_SECONDS:.0f} s")
-            time.sleep(0.5)
+        for kind, wanted in ((LOOKUP, until), (VISIT, visits)):
+            while (total := self._users.progress(kind).total) < wanted:
+                if time.monotonic() > deadline:
+                    raise UsersError(f"only {total} of {wanted} {kind}s in {HOLD_SECONDS:.0f} s")
+                time.sleep(0.5)
+
+    def hold_enough(self) -> None:
+        """Let the users go on until what they saw is enough to judge by."""
+        self.hold(
+            until=self._budget.at_least + self._budget.failed,
+            visits=self._visits.at_least + self._visits.failed if self._visits else 0,
+        )
 
     def __exit__(
         self,
@@ -121,9 +145,13 @@ class Watch:
     ) -> None:
         """Stop the users, judge what they saw, write the record."""
         self._users.__exit__(exc_type, exc, trace)
-        self.verdict = self._users.verdict(self._title, budget=self._budget)
+        self.verdicts = (
+            self._users.verdict(self._title, budget=self._budget),
+            *(self._of_the_web(self._visits) if self._visits else ()),
+        )
         for listener in _listeners:
-            listener(self.verdict)
+            for verdict in self.verdicts:
+                listener(verdict)
         run = Run(
             title=self._title,
             fleet=self._lab.fleet.name,
@@ -135,8 +163,40 @@ class Watch:
                 "limits": self._lab.engine.limits() or "as in fleet.yaml",
             },
         )
-        page = render(run, history=self._users.history(), verdicts=[self.verdict])
+        page = render(run, history=self._users.history(), verdicts=self.verdicts)
         self.record.write_text(page)
+
+    def _plan(self, *, secure: bool) -> Plan:
+        zones, lab = current_zones(self._lab), self._lab
+        operator = operate.in_lab(lab)
+        plan = standard_plan(
+            resolver=both(machine_address(lab.site, RESOLVER)),
+            root=both(machine_address(lab.site, REGISTRY)),
+            lookups=lookups(
+                zones,
+                secure=secure,
+                moving=watch_web.moving(operator, zones) if self._visits else {},
+            ),
+            fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
+        )
+        if not self._visits:
+            return plan
+        visitors, writers = watch_web.visitors(lab, operator)
+        roots = operator.acme.roots()
+        return replace(plan, visitors=visitors, writers=writers, authorities=roots)
+
+    def _of_the_web(self, budget: Budget) -> Iterator[Verdict]:
+        """Judge what visitors saw, and what became of what they wrote."""
+        title, users = self._title, self._users
+        yield users.verdict(f"{title}: visits", budget=budget, kind=VISIT)
+        yield users.verdict(f"{title}: entries", budget=Budget(failed=budget.failed), kind=ENTRY)
+        subject = f"{title}: what was accepted"
+
+        def ledger() -> Verdict:
+            book = watch_web.book(self._lab, operate.in_lab(self._lab))
+            return balance(users.history(), book, subject=subject)
+
+        yield guarded(subject, ledger)
 
 
 def current_zones(lab: Lab) -> list[Zone]:

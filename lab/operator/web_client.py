@@ -72,6 +72,11 @@ class Page:
     digest: str = ""
     text: str = field(default="", repr=False)
 
+    @property
+    def lists(self) -> bool:
+        """Whether it lists a directory, in the server's own words."""
+        return "<title>Index of " in self.text
+
     def links(self, at: Url) -> list[Url]:
         """Return where the page, found at that address, leads."""
         return [at.joined(link) for link in _LINK.findall(self.text) if ":" not in link[:7]]

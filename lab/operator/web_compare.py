@@ -29,8 +29,10 @@ def urls(sites: Iterable[Site], files: Mapping[str, Sequence[str]]) -> tuple[Url
     """
     found = []
     for site in sites:
-        paths = ["/", NOWHERE, *site.special, *(f"/{quote(path)}" for path in files[site.name])]
-        wanted = [path for path in dict.fromkeys(paths) if not site.differs(path)]
+        here = [f"/{quote(path)}" for path in files[site.name]]
+        bare = [path.rstrip("/") for path in here if path.endswith("/")]
+        paths = dict.fromkeys(["/", NOWHERE, *site.special, *here, *bare])
+        wanted = [path for path in paths if not site.differs(path)]
         for number, name in enumerate(site.asked):
             some = wanted if number == 0 else wanted[:SAMPLE]
             found += [Url(scheme="http", host=name, path=path) for path in some]
@@ -49,7 +51,8 @@ def crawl(server: Server, sites: Sequence[Site], begin: Iterable[Url]) -> dict[U
             break
         pages = server.fetch(new)
         found |= pages
-        linked = {link for url, page in pages.items() for link in page.links(url)}
+        # What a listing leads to is known already; the rest of it is the server's own.
+        linked = {link for url, page in pages.items() if not page.lists for link in page.links(url)}
         new = {url for url in linked - found.keys() if _belongs(url, owner)}
     return found
 
@@ -104,7 +107,7 @@ def _differs_within(old: Page, new: Page, *, body: bool) -> str:
     for name in MATTER:
         if (was := _header(old, name)) != (now := _header(new, name)):
             return f"{name} is {now or 'missing'}, not {was or 'missing'}"
-    if body and old.digest != new.digest and not _listing(old, new):
+    if body and old.digest != new.digest and not (old.lists and new.lists):
         return "another body"
     return ""
 
@@ -118,8 +121,3 @@ def _header(page: Page, name: str) -> str:
     """Return a header, however it is spelt."""
     value = page.headers.get(name, "")
     return value.lower().replace(" ", "") if name == "content-type" else value
-
-
-def _listing(old: Page, new: Page) -> bool:
-    """Return whether both pages list the same directory, each server in its own words."""
-    return "<title>Index of " in old.text and "<title>Index of " in new.text

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_REASONS: Final = 20
 """Kinds of failure listed; the rest is one line that says how many."""
 
-_TITLES: Final = {"lookup": "Look-ups"}
+_TITLES: Final = {"lookup": "Look-ups", "visit": "Pages", "entry": "Entries in the guest book"}
 _WORDS: Final = {Outcome.OK: "Passed", Outcome.UNKNOWN: "Unknown", Outcome.FAIL: "Failed"}
 _SIGNS: Final = {Outcome.OK: "✓", Outcome.UNKNOWN: "?", Outcome.FAIL: "✗"}
 

@@ -12,10 +12,12 @@ from lab.operator import web_compare
 from lab.operator.web_client import Server, Url
 from lab.operator.web_data import Site
 from lab.operator.zones import Zone
+from lab.steps import web_content
 from lab.steps.base import Step, StepCheckError
 from lab.steps.phases import Passage
 from lab.steps.web_cutover import TWO_YEARS, phases
-from lab.steps.web_facts import Facts, Move, leading
+from lab.steps.web_facts import Facts, leading
+from lab.steps.web_move import Move
 
 _WAIT: Final = "web::wait"
 _MOST_TOLD: Final = 8
@@ -88,13 +90,6 @@ class Web(Step):
             report=op.report,
         )
 
-    def _files(self) -> dict[str, Sequence[str]]:
-        move = self._move
-        return {
-            site.name: move.apache.files(site.source, without=site.data) if site.source else ()
-            for site in move.sites
-        }
-
     def _certificates(self) -> Iterator[str]:
         """See that the old server's certificates are such as visitors believe today."""
         move, op = self._move, self.operator
@@ -111,8 +106,7 @@ class Web(Step):
         """See that the old server answers everything, before anything is compared with it."""
         move = self._move
         try:
-            begin = web_compare.urls(move.sites, self._files())
-            yield from web_compare.broken(web_compare.crawl(move.at_old(), move.sites, begin))
+            yield from web_compare.broken(web_content.pages(move))
         except GeneralproveError as error:
             yield str(error)
 
@@ -132,9 +126,7 @@ class Web(Step):
         """Return what visitors of the new server see otherwise than those of the old one did."""
         move, op = self._move, self.operator
         trust = op.acme.believing()
-        old = web_compare.crawl(
-            move.at_old(), move.sites, web_compare.urls(move.sites, self._files())
-        )
+        old = web_content.pages(move)
 
         def ask(address: str) -> list[str]:
             server = Server(dial=op.ssh.dial, address=address, trust=trust)

@@ -12,7 +12,8 @@ from typing_extensions import override
 from lab.operator import zone_changes, zone_data
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
-from lab.steps.web_facts import HERE, MAX_AGE, THERE, Facts, Move
+from lab.steps.web_facts import HERE, MAX_AGE, THERE, Facts
+from lab.steps.web_move import Move
 from lab.steps.web_phases import Certify, Lower, Pass, Serve, WebPhase
 
 if TYPE_CHECKING:

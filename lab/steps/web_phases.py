@@ -6,20 +6,17 @@ visitor comes to. Programs that write still run on the old one, whose data is th
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from typing_extensions import override
 
-from lab.operator import web_compare
-from lab.operator.carry import Place
 from lab.operator.ssh import SshError
-from lab.operator.web_data import Site
 from lab.steps.base import StepCheckError
 from lab.steps.dns_facts import TTL_LIMIT
 from lab.steps.dns_phases import longest, lowered
 from lab.steps.phases import Phase
+from lab.steps.web_content import compare, release
 from lab.steps.web_facts import (
     ACME,
     BEFORE,
@@ -29,13 +26,11 @@ from lab.steps.web_facts import (
     SERVED,
     THERE,
     Facts,
-    Move,
     kept,
     leading,
 )
+from lab.steps.web_move import Move
 
-_MOST_TOLD: Final = 5
-_TRIES: Final = 10
 _CERTIFY_SECONDS: Final = 600.0
 _UNITS: Final = "web-certificates.timer haproxy.service nginx.service 'php*-fpm.service'"
 
@@ -261,54 +256,3 @@ class Pass(WebPhase):
     @override
     def undo(self, facts: Facts) -> None:
         self.move.become("ready")
-
-
-def release(move: Move, site: Site, version: str) -> None:
-    """Put a version of a site's content beside the others, and make it the one in force."""
-    target = Place(host=move.new.name, path=f"{site.home}/releases/{version}")
-    move.carrier.carry(move.content_of(site), target, without=site.data)
-    shared = f"ln -sfnT ../../shared/{site.data} {target.path}/{site.data}" if site.data else ""
-    script = f"""
-        {shared}
-        cd {shlex.quote(site.home)}
-        ln -sfnT releases/{version} current.new
-        mv -T current.new current
-        ls -1dt releases/* | tail -n +4 | xargs -r rm -rf
-    """
-    move.op.ssh.run(move.new.name, script)
-
-
-def compare(move: Move) -> None:
-    """See that the new server has every page that the old one has.
-
-    Pages that programs make are compared as well, from a copy of the data: until one is made
-    between two visits of somebody who writes, they differ.
-
-    Raises:
-        StepCheckError: it has not.
-    """
-    files = {
-        site.name: move.apache.files(site.source, without=site.data) if site.source else ()
-        for site in move.sites
-    }
-    old = web_compare.crawl(move.at_old(), move.sites, web_compare.urls(move.sites, files))
-    new = move.at_new().fetch(old)
-    wrong = web_compare.differences(move.sites, old, new)
-    for _ in range(_TRIES):
-        again = [url for url in old if any(each.startswith(f"{url}: ") for each in wrong)]
-        if not again or not move.with_data:
-            break
-        for site in move.with_data:
-            move.carrier.carry(
-                move.data_at_old(site), move.data_at_new(site), like=f"{site.home}/shared"
-            )
-        new = move.at_new().fetch(again)
-        wrong = web_compare.differences(move.sites, move.at_old().fetch(again), new)
-    if wrong:
-        more = f" and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-        raise StepCheckError(
-            f"the new server answers otherwise: {'; '.join(wrong[:_MOST_TOLD])}{more}",
-            where=move.new.name,
-            remedy="puppet/data/web.yaml describes the sites; nothing has been cut over yet",
-        )
-    move.op.report.say(f"{len(old)} addresses answer alike")

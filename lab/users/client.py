@@ -15,8 +15,12 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import sys
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,10 +30,18 @@ import dns.rdatatype
 from lab.history import HistoryWriter, Operation
 from lab.users.probes import LOOKUP, Lookup, Plan, Probe
 from lab.users.resolving import Exchange, NoAnswerError, Reply, Stub, fault_in
+from lab.users.visiting import Browser
+from lab.users.visits import ENTRY, VISIT, Visitor, Writer
 from lab.users.walking import Walker
 
 FLUSH: Final = 0.1
 """Seconds between two flushes of the history: what a kill can lose at most."""
+
+
+LOOKUP_TIMEOUT: Final = 3.0
+"""Seconds after which a visitor asks the resolver again, once."""
+
+DNS_PORT: Final = 53
 
 
 class Resolver(Protocol):
@@ -72,38 +84,82 @@ async def tried(resolver: Resolver, lookup: Lookup, *, target: str) -> Operation
     )
 
 
-async def play(
-    probe: Probe, *, resolver: Resolver, writer: HistoryWriter, stop: asyncio.Event, delay: float
-) -> None:
-    """Ask at the probe's cadence until told to stop.
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """One user: what it tries in turn, and how fast.
+
+    Attributes:
+        name: the target of its operations.
+        kind: of its operations.
+        cadence: seconds from one to the next.
+        tries: each makes one operation, and never raises.
+    """
+
+    name: str
+    kind: str
+    cadence: float
+    tries: Sequence[Callable[[], Awaitable[Operation]]]
+
+
+def players(plan: Plan) -> list[Player]:
+    """Return everybody who plays in a plan."""
+    trust = ssl.create_default_context(cadata=plan.authorities or None)
+
+    def browser(user: Visitor | Writer) -> Browser:
+        exchange = Exchange(transport="udp", timeout=LOOKUP_TIMEOUT, attempts=2, port=DNS_PORT)
+        stub = Stub(servers=(user.resolver,), exchange=exchange)
+        return Browser(stub=stub, family=user.family, trust=trust, timeout=user.timeout)
+
+    def asking(probe: Probe) -> Player:
+        resolver = resolver_for(probe)
+        tries = [partial(tried, resolver, each, target=probe.name) for each in probe.lookups]
+        return Player(name=probe.name, kind=LOOKUP, cadence=probe.cadence, tries=tries)
+
+    def visiting(user: Visitor) -> Player:
+        visit = browser(user).visit
+        tries = [partial(visit, each, target=user.name) for each in user.visits]
+        return Player(name=user.name, kind=VISIT, cadence=user.cadence, tries=tries)
+
+    def writing(user: Writer) -> Player:
+        tries = [partial(browser(user).write, user.url, target=user.name)]
+        return Player(name=user.name, kind=ENTRY, cadence=user.cadence, tries=tries)
+
+    return [
+        *map(asking, plan.probes),
+        *map(visiting, plan.visitors),
+        *map(writing, plan.writers),
+    ]
+
+
+async def play(player: Player, *, writer: HistoryWriter, stop: asyncio.Event, delay: float) -> None:
+    """Try at the player's cadence until told to stop.
 
     Args:
-        probe: what to ask.
-        resolver: what to ask with.
+        player: who.
         writer: where the operations go.
         stop: set when it is enough.
-        delay: seconds until the first question, so that probes do not march in step.
+        delay: seconds until the first one, so that players do not march in step.
     """
     clock = asyncio.get_running_loop().time
 
-    async def record(lookup: Lookup) -> None:
-        writer.add(await tried(resolver, lookup, target=probe.name))
+    async def record(trying: Callable[[], Awaitable[Operation]]) -> None:
+        writer.add(await trying())
 
-    writer.mark("probe", probe.name, "start", detail=LOOKUP)
+    writer.mark("probe", player.name, "start", detail=player.kind)
     async with asyncio.TaskGroup() as questions:
         beat = clock() + delay
-        for lookup in itertools.cycle(probe.lookups):
+        for trying in itertools.cycle(player.tries):
             await asyncio.sleep(beat - clock())
             if stop.is_set():
                 break
-            questions.create_task(record(lookup))
-            beat = max(beat + probe.cadence, clock())  # a missed beat is not made up for
-    writer.mark("probe", probe.name, "end", detail=LOOKUP)
+            questions.create_task(record(trying))
+            beat = max(beat + player.cadence, clock())  # a missed beat is not made up for
+    writer.mark("probe", player.name, "end", detail=player.kind)
 
 
 async def run(plan: Plan, *, writer: HistoryWriter) -> None:
-    """Play all probes of a plan until SIGTERM or SIGINT."""
-    resolvers = [resolver_for(probe) for probe in plan.probes]
+    """Play a plan until SIGTERM or SIGINT."""
+    everybody = players(plan)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -115,11 +171,10 @@ async def run(plan: Plan, *, writer: HistoryWriter) -> None:
 
     flushing = asyncio.create_task(flush())
     try:
-        async with asyncio.TaskGroup() as probes:
-            for number, (probe, resolver) in enumerate(zip(plan.probes, resolvers, strict=True)):
-                delay = probe.cadence * number / len(resolvers)
-                playing = play(probe, resolver=resolver, writer=writer, stop=stop, delay=delay)
-                probes.create_task(playing)
+        async with asyncio.TaskGroup() as playing:
+            for number, player in enumerate(everybody):
+                delay = player.cadence * number / len(everybody)
+                playing.create_task(play(player, writer=writer, stop=stop, delay=delay))
             tell_systemd("READY=1")
     finally:
         flushing.cancel()

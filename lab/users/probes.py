@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Self
 
+from lab.users.visits import Visit, Visitor, Writer
+
 LOOKUP: Final = "lookup"
 """The kind of every operation that a name server has to answer."""
 
@@ -88,13 +90,19 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All users of one run.
+    """All users of one run, with names of their own.
 
     Attributes:
-        probes: with names of their own.
+        probes: who look names up.
+        visitors: who look at pages.
+        writers: who write.
+        authorities: certificates, PEM, of whom visitors believe.
     """
 
-    probes: tuple[Probe, ...]
+    probes: tuple[Probe, ...] = ()
+    visitors: tuple[Visitor, ...] = ()
+    writers: tuple[Writer, ...] = ()
+    authorities: str = ""
 
     @property
     def rate(self) -> float:
@@ -114,7 +122,17 @@ class Plan:
             TypeError: a field is unknown or missing.
             KeyError: a part is missing.
         """
-        return cls(probes=tuple(_probe(**entry) for entry in json.loads(text)["probes"]))
+        given = json.loads(text)
+        return cls(
+            probes=tuple(_probe(**entry) for entry in given["probes"]),
+            visitors=tuple(_visitor(**entry) for entry in given["visitors"]),
+            writers=tuple(Writer(**entry) for entry in given["writers"]),
+            authorities=given["authorities"],
+        )
+
+
+def _visitor(*, visits: list[dict[str, Any]], **rest: Any) -> Visitor:  # noqa: ANN401 - JSON's
+    return Visitor(visits=tuple(Visit(**entry) for entry in visits), **rest)
 
 
 def _probe(*, servers: list[str], lookups: list[dict[str, Any]], **rest: Any) -> Probe:  # noqa: ANN401

@@ -30,6 +30,8 @@ _SHIPPED: Final = (
     "users/client.py",
     "users/probes.py",
     "users/resolving.py",
+    "users/visiting.py",
+    "users/visits.py",
     "users/walking.py",
 )
 
@@ -57,7 +59,7 @@ class Progress:
 
     def __str__(self) -> str:
         """Return it as people read it."""
-        return f"{self.total:,} look-ups, {self.failed:,} failed"
+        return f"{self.total:,} tried, {self.failed:,} failed"
 
     def plus(self, operation: Operation) -> Progress:
         """Count one more."""
@@ -93,7 +95,7 @@ class Users:
         self._unit = f"generalprove-users-{secrets.token_hex(4)}"
         self._remote = f"/run/{self._unit}"
         self._seen = directory / "outside.jsonl"
-        self._progress = Progress()
+        self._progress: dict[str, Progress] = {}
         self._running = False
 
     def __enter__(self) -> Self:
@@ -138,8 +140,8 @@ class Users:
         """Write into the history what happens on this side (:class:`lab.history.Mark`)."""
         self.marks.mark(kind, name, phase, detail=detail)
 
-    def progress(self) -> Progress:
-        """Return the counts so far; it costs one command on the outside machine.
+    def progress(self, kind: str = LOOKUP) -> Progress:
+        """Return the counts of a kind so far; it costs one command on the outside machine.
 
         Raises:
             UsersError: the users died.
@@ -147,7 +149,7 @@ class Users:
         """
         if self._running and not self._fetch():
             raise UsersError(f"the users died: {self._last_words()}", where=self._host)
-        return self._progress
+        return self._progress.get(kind, Progress())
 
     def history(self) -> History:
         """Return everything written so far, by the users and on this side."""
@@ -193,7 +195,8 @@ class Users:
             file.write(whole)
         for record in parse(whole, name=self._seen.name):
             if isinstance(record, Operation):
-                self._progress = self._progress.plus(record)
+                before = self._progress.get(record.kind, Progress())
+                self._progress[record.kind] = before.plus(record)
         return "alive" in result.stderr
 
     def _clear(self) -> None:

@@ -1,0 +1,80 @@
+"""Visitors of a lab's sites: what they may expect to see, and what they have written in the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from lab.lab import Lab
+from lab.operator import Operator
+from lab.operator.web_client import Page, Url
+from lab.operator.zones import RecordSet, Zone
+from lab.steps import web_content
+from lab.steps.web_facts import leading
+from lab.steps.web_move import Move
+from lab.users.ledger import entries
+from lab.users.visitors import standard_visitors, standard_writers
+from lab.users.visits import Visit, Visitor, Writer
+from lab.world.machines import OUTSIDE
+
+
+def move(operator: Operator) -> Move:
+    """Return the move of the web that the step makes."""
+    fleet = operator.fleet
+    new = next(host for host in fleet.hosts.values() if host.role == "production")
+    return Move(op=operator, old=fleet.legacy, new=new)
+
+
+def visitors(lab: Lab, operator: Operator) -> tuple[tuple[Visitor, ...], tuple[Writer, ...]]:
+    """Return the visitors and writers of a lab.
+
+    What the old server has is what they must get, whoever serves it: its own answers are asked
+    for on its own loopback address, where it passes nothing on.
+    """
+    it = move(operator)
+    pages = web_content.pages(it)
+    changing = {name for site in it.with_data for name in site.asked}
+    book = next(site.asked[0] for site in it.with_data)
+    visits = [visit(url, page, same=url.host not in changing) for url, page in pages.items()]
+    return (
+        standard_visitors(site=lab.site, visits=visits),
+        standard_writers(site=lab.site, host=book),
+    )
+
+
+def visit(url: Url, page: Page, *, same: bool) -> Visit:
+    """Return what a visitor must get at *url*.
+
+    Args:
+        url: the address.
+        page: what the old server answers.
+        same: whether it never changes.
+    """
+    # A listing and what a server says of an error are in its own words.
+    same = same and page.status == HTTPStatus.OK and not page.lists
+    return Visit(url=str(url), status=page.status, digest=page.digest if same else "")
+
+
+def moving(
+    operator: Operator, zones: Sequence[Zone]
+) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
+    """Return the records that the step changes: absolute name and type -> what they may be."""
+    it = move(operator)
+    names = [name for site in it.sites for name in site.names]
+    back = dict(zip(it.new_addresses, it.old_addresses, strict=True))
+    found: dict[tuple[str, str], tuple[RecordSet, ...]] = {}
+    for origin, records in leading(names, zones, [*back, *it.old_addresses]).items():
+        zone = next(zone for zone in zones if zone.origin == origin)
+        for record in records:
+            values = tuple(sorted(back.get(value, value) for value in record.values))
+            before = RecordSet(name=record.name, ttl=record.ttl, type=record.type, values=values)
+            found[zone.absolute(record.name), record.type] = (before, it.moved(before))
+    return found
+
+
+def book(lab: Lab, operator: Operator) -> Counter[str]:
+    """Return what is in the guest book, as a visitor is shown it."""
+    host = next(site.asked[0] for site in move(operator).with_data)
+    command = ["curl", "--silent", "--show-error", "--fail", "--max-time", "30"]
+    return entries(lab.ssh.run(OUTSIDE, [*command, f"http://{host}/"]).stdout)
