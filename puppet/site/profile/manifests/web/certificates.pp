@@ -16,13 +16,10 @@ class profile::web::certificates (
   $state = '/var/lib/dehydrated'
   # dehydrated's own name for an authority: its URL and a line feed, in base64 for file names.
   $account = base64('encode', "${acme['directory']}\n", 'urlsafe').regsubst('[=\n]', '', 'G')
-  $lines = $sites.map |$name, $site| {
-    pick($site['certified'], []).map |$label| { profile::web::fqdn($label) }.with |*$names| {
-      $names.empty ? {
-        true    => '',
-        default => "${names.join(' ')} > ${name}\n",
-      }
-    }
+  $certified = $sites.filter |$name, $site| { !pick($site['certified'], []).empty }
+  $lines = $certified.map |$name, $site| {
+    $names = $site['certified'].map |$label| { profile::web::fqdn($label) }
+    "${names.join(' ')} > ${name}\n"
   }
 
   package { 'dehydrated':
