@@ -181,7 +181,7 @@ class Watch:
         )
         if not self._visits:
             return plan
-        visitors, writers = watch_web.visitors(lab, operator)
+        visitors, writers = watch_web.visitors(lab, operator, zones)
         roots = operator.acme.roots()
         return replace(plan, visitors=visitors, writers=writers, authorities=roots)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
 from lab.lab import Lab
 from lab.operator import Operator
@@ -18,6 +19,8 @@ from lab.users.visitors import standard_visitors, standard_writers
 from lab.users.visits import Visit, Visitor, Writer
 from lab.world.machines import OUTSIDE
 
+_FAMILIES: Final = {"A": "4", "AAAA": "6"}
+
 
 def move(operator: Operator) -> Move:
     """Return the move of the web that the step makes."""
@@ -26,7 +29,9 @@ def move(operator: Operator) -> Move:
     return Move(op=operator, old=fleet.legacy, new=new)
 
 
-def visitors(lab: Lab, operator: Operator) -> tuple[tuple[Visitor, ...], tuple[Writer, ...]]:
+def visitors(
+    lab: Lab, operator: Operator, zones: Sequence[Zone]
+) -> tuple[tuple[Visitor, ...], tuple[Writer, ...]]:
     """Return the visitors and writers of a lab.
 
     What the old server has is what they must get, whoever serves it: its own answers are asked
@@ -37,9 +42,18 @@ def visitors(lab: Lab, operator: Operator) -> tuple[tuple[Visitor, ...], tuple[W
     changing = {name for site in it.with_data for name in site.asked}
     book = next(site.asked[0] for site in it.with_data)
     visits = [visit(url, page, same=url.host not in changing) for url, page in pages.items()]
+    known = [*it.old_addresses, *it.new_addresses]
+
+    def families(host: str) -> frozenset[str]:
+        found = leading([host], zones, known)
+        types = {record.type for records in found.values() for record in records}
+        return frozenset(_FAMILIES[each] for each in types)
+
+    # Whom a name has no address for cannot come.
+    reach = {host: families(host) for host in {url.host for url in pages}}
     return (
-        standard_visitors(site=lab.site, visits=visits),
-        standard_writers(site=lab.site, host=book),
+        standard_visitors(site=lab.site, visits=visits, reach=reach),
+        standard_writers(site=lab.site, host=book, families=reach[book]),
     )
 
 

@@ -175,17 +175,15 @@ def _of_the_server(facts: Facts, move: Move) -> Iterator[str]:
 def _of_the_names(
     sites: Sequence[Site], zones: Mapping[str, Zone], addresses: Sequence[str]
 ) -> Iterator[str]:
-    """See that every name leads to the old server and nowhere else, over both families."""
-    families = {":" in address: address for address in addresses}
+    """See that every name leads to the old server, and nowhere else."""
     for site in sites:
         for name in site.names:
             found = leading([name], zones.values(), addresses)
-            records = {r.type: r for each in found.values() for r in each}
-            for rdtype, address in (("A", families[False]), ("AAAA", families[True])):
-                if rdtype not in records:
-                    yield f"{name} has no {rdtype} record with {address}: add it, or drop the name"
-                elif len(records[rdtype].values) > 1:
-                    others = set(records[rdtype].values) - {address}
+            records = [record for each in found.values() for record in each]
+            if not records:
+                yield f"no record leads {name} to the old server: add one, or drop the name"
+            for record in records:
+                if others := set(record.values) - set(addresses):
                     yield f"{name} is served at {', '.join(sorted(others))} as well"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, get_args
+from urllib.parse import urlsplit
 
 from lab.addresses import world_address
 from lab.users.plan import RESOLVER
@@ -17,7 +18,11 @@ _SCHEMES = ("http", "https")
 
 
 def standard_visitors(
-    *, site: Site, visits: Sequence[Visit], cadence: float = 0.04
+    *,
+    site: Site,
+    visits: Sequence[Visit],
+    reach: Mapping[str, Collection[str]],
+    cadence: float = 0.04,
 ) -> tuple[Visitor, ...]:
     """Return four visitors, a hundred pages a second between them.
 
@@ -26,6 +31,7 @@ def standard_visitors(
     Args:
         site: where the fleet stands; its block finds the world's resolver.
         visits: what there is to see.
+        reach: host -> versions of IP over which it has an address.
         cadence: seconds between two pages of one visitor.
     """
     return tuple(
@@ -33,7 +39,11 @@ def standard_visitors(
             name=f"{scheme}{family}",
             family=family,
             resolver=_resolver(site, family),
-            visits=tuple(each for each in visits if each.url.startswith(f"{scheme}:")),
+            visits=tuple(
+                each
+                for each in visits
+                if (parts := urlsplit(each.url)).scheme == scheme and family in reach[parts.netloc]
+            ),
             cadence=cadence,
         )
         for scheme, family in product(_SCHEMES, get_args(Family))
@@ -41,13 +51,14 @@ def standard_visitors(
 
 
 def standard_writers(
-    *, site: Site, host: str, path: str = "/", cadence: float = 0.5
+    *, site: Site, host: str, families: Collection[str], path: str = "/", cadence: float = 0.25
 ) -> tuple[Writer, ...]:
-    """Return four writers of one guest book, eight entries a second between them.
+    """Return writers of one guest book, with TLS and without, over each version of IP.
 
     Args:
         site: where the fleet stands.
         host: name of the guest book's site.
+        families: versions of IP over which it has an address.
         path: of its form.
         cadence: seconds between two entries of one writer.
     """
@@ -60,6 +71,7 @@ def standard_writers(
             cadence=cadence,
         )
         for scheme, family in product(_SCHEMES, get_args(Family))
+        if family in families
     )
 
 

@@ -110,11 +110,13 @@ describe 'profile::web' do
           .with_content("www.nordlys.example > blog\nnordlys.example > short\n")
       end
 
-      it 'has the account where dehydrated looks for it, and shows it to nobody' do
-        path = '/var/lib/dehydrated/accounts/aHR0cHM6Ly9jYS5leGFtcGxlL2Rpcgo/account_key.pem'
+      it 'asks for them with the key that all hosts have, and shows it to nobody' do
+        path = '/var/lib/dehydrated/https-ca-example-dir.pem'
         file = catalogue.resource('file', path)
         expect(file.sensitive_parameters).to include(:content)
         expect(file[:mode]).to eq('0600')
+        is_expected.to contain_profile__systemd__unit('web-certificates.service')
+          .with_content(%r{^ExecStart=/usr/bin/dehydrated --cron --keep-going --privkey #{path}$})
       end
 
       it 'tells browsers to remember HTTPS, over HTTPS' do

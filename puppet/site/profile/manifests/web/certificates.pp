@@ -14,8 +14,8 @@ class profile::web::certificates (
 
   $etc = '/etc/dehydrated'
   $state = '/var/lib/dehydrated'
-  # dehydrated's own name for an authority: its URL and a line feed, in base64 for file names.
-  $account = base64('encode', "${acme['directory']}\n", 'urlsafe').regsubst('[=\n]', '', 'G')
+  # Whoever changes the authority has another account there, with the same key.
+  $account = "${state}/${acme['directory'].regsubst('[^a-z0-9]+', '-', 'G')}.pem"
   $certified = $sites.filter |$name, $site| { !pick($site['certified'], []).empty }
   $lines = $certified.map |$name, $site| {
     $names = $site['certified'].map |$label| { profile::web::fqdn($label) }
@@ -51,11 +51,7 @@ class profile::web::certificates (
       ensure => directory,
       mode   => '0700',
       ;
-    ["${state}/accounts", "${state}/accounts/${account}"]:
-      ensure => directory,
-      mode   => '0700',
-      ;
-    "${state}/accounts/${account}/account_key.pem":
+    $account:
       mode      => '0600',
       show_diff => false,
       content   => $account_key,
@@ -67,7 +63,7 @@ class profile::web::certificates (
   }
 
   profile::systemd::unit { 'web-certificates.service':
-    content => file('profile/web/web-certificates.service'),
+    content => epp('profile/web/web-certificates.service.epp', { 'account' => $account }),
   }
 
   # An authority that could not see this host an hour ago may see it now.

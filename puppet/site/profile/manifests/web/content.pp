@@ -15,7 +15,7 @@ class profile::web::content {
   }
 
   exec { 'web: types of files':
-    command  => "awk '!/^#/ && NF > 1 { out = \"\"; for (i = 2; i <= NF; i++) if (!seen[\$i]++) \
+    command  => "awk '!/^#/ && NF > 1 { out = \"\"; for (i = 2; i <= NF; i++) if (!seen[tolower(\$i)]++) \
 out = out \" \" \$i; if (out != \"\") print \$1 out \";\" }' /etc/mime.types >/etc/nginx/fleet.types",
     provider => shell,
     unless   => 'test /etc/nginx/fleet.types -nt /etc/mime.types',
@@ -25,7 +25,7 @@ out = out \" \" \$i; if (out != \"\") print \$1 out \";\" }' /etc/mime.types >/e
 
   profile::systemd::dropin { 'nginx.service':
     content => file('profile/web/nginx.conf'),
-    require => Package['nginx'],
-    before  => Service['nginx.service'],
+    # Debian starts it as soon as it is installed.
+    before  => Package['nginx'],
   }
 }

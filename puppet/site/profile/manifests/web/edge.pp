@@ -109,8 +109,8 @@ class profile::web::edge (
 
   profile::systemd::dropin { 'haproxy.service':
     content => file('profile/web/haproxy.conf'),
-    require => Package['haproxy'],
-    before  => Service['haproxy.service'],
+    # Debian starts it as soon as it is installed.
+    before  => Package['haproxy'],
   }
 
   service { 'haproxy.service':

@@ -17,8 +17,8 @@ class profile::web::php (
 
   profile::systemd::dropin { "php${version}-fpm.service":
     content => file('profile/web/php.conf'),
-    require => Package["php${version}-fpm"],
-    before  => Service["php${version}-fpm.service"],
+    # Debian starts it as soon as it is installed.
+    before  => Package["php${version}-fpm"],
   }
 
   service { "php${version}-fpm.service":
