@@ -22,6 +22,7 @@ MATTER: Final = ("content-type", "cache-control", "last-modified", "content-disp
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LINK: Final = re.compile(r"""(?:href|src)\s*=\s*["']([^"'#]+)""", re.IGNORECASE)
+_ENCODED: Final = re.compile(r"%[0-9a-fA-F]{2}")
 _TRIES: Final = 3
 _SIDE_BY_SIDE: Final = 6
 
@@ -53,7 +54,9 @@ class Url:
         # Servers made by hand send spaces as they are; browsers follow all the same.
         parts = urlsplit(urljoin(str(self), quote(unescape(link), safe="%/:?=&;,+~@!$'()*#[]")))
         query = f"?{parts.query}" if parts.query else ""
-        return Url(scheme=parts.scheme, host=parts.netloc, path=(parts.path or "/") + query)
+        # Which case an encoding is in means nothing (RFC 3986, 6.2.2.1).
+        path = _ENCODED.sub(lambda found: found[0].upper(), parts.path or "/")
+        return Url(scheme=parts.scheme, host=parts.netloc, path=path + query)
 
 
 @dataclass(frozen=True, kw_only=True)
