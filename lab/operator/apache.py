@@ -19,9 +19,6 @@ SERVICE: Final = "apache2.service"
 CONFIG: Final = "/etc/apache2/conf-enabled/zz-generalprove.conf"
 KEYS: Final = "/etc/ssl/generalprove"
 LOOPBACK: Final = "127.0.0.1"
-BACK: Final = 8446
-"""Where the new server asks for what the old one still has."""
-
 ON: Final = 8443
 """Where the old server passes on to."""
 
@@ -42,7 +39,7 @@ class ApacheState:
     Attributes:
         active: whether it runs now.
         mode: what our file makes it do: nothing without one (empty); ``ready``: it passes
-            challenges on and answers the new server; ``passing``: it passes everything on.
+            challenges on; ``passing``: it passes everything on.
         settled: whether no process of it is left that has read less.
     """
 
@@ -111,7 +108,6 @@ class Apache:
             self._ssh.write(self._host, f"{KEYS}/passage.crt", certificate)
             self._ssh.write(self._host, f"{KEYS}/passage.pem", certificate + key, mode=0o600)
         install = f"cat >{CONFIG}.new; mv -T {CONFIG}.new {CONFIG}" if mode else f"rm -f {CONFIG}"
-        # A new port is bound only by one that starts; Apache binds it at a graceful restart too.
         script = f"""
             rm -f {_SETTLED}
             test ! -e {CONFIG} || cp {CONFIG} {_SETTLED}.before
@@ -158,13 +154,16 @@ def config(mode: str, *, new: Sequence[str]) -> str:
         "</IfModule>\n"
         for name in ("socache_shmcb", "ssl", "headers", "setenvif", "proxy", "proxy_http")
     )
+    local = "".join(
+        f'SetEnvIf Remote_Addr "{pattern}" no-proxy\n'
+        for pattern in (r"^127\.", "^::1$", *(f"^{re.escape(each)}$" for each in new))
+    )
     return f"""\
 # Put here by generalprove while the web moves; `step web --rollback` takes it away.
 # mode: {mode}
 {modules}
-# What is asked for on this host itself is answered by this host itself.
-SetEnvIf Remote_Addr "^(127\\.|::1$)" no-proxy
-ProxyPreserveHost On
+# What this host itself asks for, and the new server, is answered here: it would go in circles.
+{local}ProxyPreserveHost On
 ProxyTimeout 60
 RequestHeader set X-Forwarded-Proto "expr=%{{REQUEST_SCHEME}}"
 <Proxy "{target}/*">
@@ -176,18 +175,4 @@ RequestHeader set X-Forwarded-Proto "expr=%{{REQUEST_SCHEME}}"
 </Proxy>
 # A connection for each request: one kept open may be closed just as a form is sent.
 ProxyPass {path} {target}{path} disablereuse=on nocanon
-
-# The new server asks here for what this one still has.
-Listen {BACK}
-<VirtualHost *:{BACK}>
-    SSLEngine on
-    SSLCertificateFile {KEYS}/passage.pem
-    SSLProtocol -all +TLSv1.2 +TLSv1.3
-    ProxyPassInherit Off
-    ProxyPreserveHost On
-    <Location />
-        Require ip {" ".join(new)}
-    </Location>
-    ProxyPass / http://{LOOPBACK}:80/ disablereuse=on nocanon
-</VirtualHost>
 """

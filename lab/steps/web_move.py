@@ -131,12 +131,14 @@ class Move:
         """Return what Puppet is told of the sites."""
         op = self.op
         account = thumbprint(op.secrets.acme_account)
+        # In a lab one authority certifies both: the old server and the ACME authority's address.
         authority = {"authority": op.acme.authority} if op.acme.authority else {}
         return {
             SERVED: [site.name for site in self.sites],
             PASSAGE: {
                 "peers": list(self.old_addresses),
                 "certificate": op.secrets.passage.public,
+                **authority,
             },
             ACME: {"directory": op.acme.directory, "thumbprint": account, **authority},
         }

@@ -142,7 +142,9 @@ describe 'profile::web' do
       end
 
       it 'can ask it for what has not moved' do
-        expect(edge).to match(/^backend book-there\n.*\n    server old0 198\.18\.20\.20:8446 ssl verify required/)
+        expect(edge)
+          .to match(/^backend book-there\n.*\n    server old0 198\.18\.20\.20:80\n    server old1 .*:80 backup$/)
+          .and match(/^    server old0 198\.18\.20\.20:443 ssl verify required .* sni str\(www\.nordlys\.example\)$/)
       end
 
       it 'shows the key of the passage to nobody' do

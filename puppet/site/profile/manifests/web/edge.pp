@@ -70,10 +70,10 @@ class profile::web::edge (
         notify    => Service['haproxy.service'],
         before    => File["${etc}/haproxy.cfg"],
         ;
-      "${etc}/passage.crt":
+      "${etc}/passage-authority.pem":
         ensure  => file,
         mode    => '0644',
-        content => $passage['certificate'],
+        content => pick($passage['authority'], "# The system's.\n"),
         ;
       "${etc}/passage.pem":
         ensure    => file,
