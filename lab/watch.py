@@ -32,7 +32,7 @@ from lab.verdict import Budget, Verdict, guarded
 from lab.world.machines import REGISTRY, RESOLVER
 from lab.world.names import fleet_zones, machine_address
 
-# At a hundred look-ups a second; a run that needs longer has lost its users.
+# At a hundred look-ups or pages a second; a run that needs longer has lost its users.
 HOLD_SECONDS = 600.0
 
 

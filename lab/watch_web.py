@@ -15,9 +15,11 @@ from lab.steps import web_content
 from lab.steps.web_facts import leading
 from lab.steps.web_move import Move
 from lab.users.ledger import entries
+from lab.users.plan import both
 from lab.users.visitors import standard_visitors, standard_writers
 from lab.users.visits import Visit, Visitor, Writer
-from lab.world.machines import OUTSIDE
+from lab.world.machines import OUTSIDE, RESOLVER
+from lab.world.names import machine_address
 
 _FAMILIES: Final = {"A": "4", "AAAA": "6"}
 
@@ -50,10 +52,11 @@ def visitors(
         return frozenset(_FAMILIES[each] for each in types)
 
     # Whom a name has no address for cannot come.
+    resolver = both(machine_address(lab.site, RESOLVER))
     reach = {host: families(host) for host in {url.host for url in pages}}
     return (
-        standard_visitors(site=lab.site, visits=visits, reach=reach),
-        standard_writers(site=lab.site, host=book, families=reach[book]),
+        standard_visitors(resolver=resolver, visits=visits, reach=reach),
+        standard_writers(resolver=resolver, host=book, families=reach[book]),
     )
 
 

@@ -51,7 +51,11 @@ def thumbprint(key: str) -> str:
     private = serialization.load_pem_private_key(key.encode(), password=None)
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError("not an RSA key")
-    numbers = private.public_key().public_numbers()
+    return thumbprint_of(private.public_key().public_numbers())
+
+
+def thumbprint_of(numbers: rsa.RSAPublicNumbers) -> str:
+    """Return the thumbprint of a public key."""
     members = {"e": _number(numbers.e), "kty": "RSA", "n": _number(numbers.n)}
     text = json.dumps(members, separators=(",", ":"), sort_keys=True)
     return _text(hashlib.sha256(text.encode()).digest())

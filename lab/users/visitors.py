@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 from urllib.parse import urlsplit
 
-from lab.addresses import world_address
-from lab.users.plan import RESOLVER
 from lab.users.visits import Family, Visit, Visitor, Writer
-
-if TYPE_CHECKING:
-    from lab.fleet import Site
 
 _SCHEMES = ("http", "https")
 
 
 def standard_visitors(
     *,
-    site: Site,
+    resolver: Mapping[str, str],
     visits: Sequence[Visit],
     reach: Mapping[str, Collection[str]],
     cadence: float = 0.04,
@@ -29,7 +24,7 @@ def standard_visitors(
     Two come without TLS, two with it; each over IPv4 or IPv6 alone.
 
     Args:
-        site: where the fleet stands; its block finds the world's resolver.
+        resolver: family (``4``, ``6``) -> its address; a family that is not there is not used.
         visits: what there is to see.
         reach: host -> versions of IP over which it has an address.
         cadence: seconds between two pages of one visitor.
@@ -38,7 +33,7 @@ def standard_visitors(
         Visitor(
             name=f"{scheme}{family}",
             family=family,
-            resolver=_resolver(site, family),
+            resolver=resolver[family],
             visits=tuple(
                 each
                 for each in visits
@@ -47,16 +42,22 @@ def standard_visitors(
             cadence=cadence,
         )
         for scheme, family in product(_SCHEMES, get_args(Family))
+        if family in resolver
     )
 
 
 def standard_writers(
-    *, site: Site, host: str, families: Collection[str], path: str = "/", cadence: float = 0.25
+    *,
+    resolver: Mapping[str, str],
+    host: str,
+    families: Collection[str],
+    path: str = "/",
+    cadence: float = 0.25,
 ) -> tuple[Writer, ...]:
     """Return writers of one guest book, with TLS and without, over each version of IP.
 
     Args:
-        site: where the fleet stands.
+        resolver: as for visitors.
         host: name of the guest book's site.
         families: versions of IP over which it has an address.
         path: of its form.
@@ -66,15 +67,10 @@ def standard_writers(
         Writer(
             name=f"{scheme}{family} form",
             family=family,
-            resolver=_resolver(site, family),
+            resolver=resolver[family],
             url=f"{scheme}://{host}{path}",
             cadence=cadence,
         )
         for scheme, family in product(_SCHEMES, get_args(Family))
-        if family in families
+        if family in families and family in resolver
     )
-
-
-def _resolver(site: Site, family: str) -> str:
-    address = world_address(RESOLVER, block=site.block)
-    return str(address.v4 if family == "4" else address.v6)

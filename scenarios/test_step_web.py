@@ -1,0 +1,154 @@
+"""Step `web`: the sites move from Bergen's hand-made server to Oslo, under load.
+
+Budgets: 0 failed of at least 20,000 pages, 0 entries of the guest book lost or doubled, 0 failed
+of at least 5,000 look-ups forth; the same back, from wherever it stands, with what was written on
+Oslo; what is wrong with the old server is told before anything is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from moments import At, PulledPlug, pull_the_plug
+
+from lab.lab import Lab
+from lab.operate import in_lab
+from lab.operator import Operator
+from lab.operator.apache import Apache
+from lab.rehearsal import Rehearsed, perform
+from lab.steps import StepCheckError, step_class
+from lab.steps.web_cutover import Point, Take
+from lab.steps.web_phases import Pass
+from lab.verdict import Budget, Outcome
+from lab.watch import Watch
+
+CUTOVER = Budget(failed=0, gap=2.0, at_least=5_000)
+NOBODY_NOTICES = Budget(failed=0, at_least=1_000)
+CERTIFICATE = "/etc/ssl/nordlys/bergen"
+
+PLANT = f"""
+    cp -a {CERTIFICATE}.pem {CERTIFICATE}.pem.true
+    cp -a {CERTIFICATE}.key {CERTIFICATE}.key.true
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 \\
+        -not_before 20200101000000Z -not_after 20200201000000Z -subj /CN=bergen \\
+        -keyout {CERTIFICATE}.key -out {CERTIFICATE}.pem 2>/dev/null ||
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days -1 \\
+        -subj /CN=bergen -keyout {CERTIFICATE}.key -out {CERTIFICATE}.pem
+    echo '<?php this is no program' >/var/www/foreningen/stats.php
+    apachectl graceful
+"""
+CLEAR = f"""
+    mv {CERTIFICATE}.pem.true {CERTIFICATE}.pem
+    mv {CERTIFICATE}.key.true {CERTIFICATE}.key
+    rm -f /var/www/foreningen/stats.php
+    apachectl graceful
+"""
+
+
+def interrupted(lab: Lab, *, title: str, waiting: bool) -> None:
+    """Make the step up to a phase, and be interrupted there."""
+    operator = replace(in_lab(lab), report=At(title=title, action=pull_the_plug, waiting=waiting))
+    with pytest.raises(PulledPlug):
+        perform(step_class("web")(operator=operator))
+
+
+def test_what_is_wrong_already_is_told_before_anything_is_touched(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("dns")
+    operator = in_lab(lab)
+    stage = operator.stage.read()
+    lab.ssh.run("bergen", PLANT)
+    try:
+        with pytest.raises(StepCheckError) as told:
+            step_class("web")(operator=operator).check()
+    finally:
+        lab.ssh.run("bergen", CLEAR)
+    assert "https://www.nordlys.example see an error today" in str(told.value)
+    assert "/stats.php answers 500 on the old server already" in str(told.value)
+    assert operator.stage.read() == stage
+    assert Apache(ssh=lab.ssh, host="bergen").state().mode == ""
+
+
+@pytest.fixture(scope="module")
+def made(make_step: Callable[[str, Budget], Rehearsed]) -> Rehearsed:
+    """Make the step once for the scenarios that look at its result."""
+    return make_step("web", CUTOVER)
+
+
+def test_not_one_page_fails_and_no_entry_is_lost_while_the_web_moves(made: Rehearsed) -> None:
+    assert [each.outcome for each in made.verdicts] == [Outcome.OK] * 4, made.verdicts
+
+
+@pytest.mark.usefixtures("made")
+def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
+    before = (operator.stage.read(), lab.ssh.run("oslo", "readlink /srv/www/*/current").stdout)
+    perform(step_class("web")(operator=operator))
+    after = (operator.stage.read(), lab.ssh.run("oslo", "readlink /srv/www/*/current").stdout)
+    assert after == before
+    assert operator.puppet.agent("oslo").changed == 0
+
+
+@pytest.mark.usefixtures("made")
+def test_old_ways_of_sealing_are_refused(lab: Lab) -> None:
+    script = """
+        for version in 1.0 1.1 1.2 1.3; do
+            curl --silent --output /dev/null --insecure --ciphers DEFAULT@SECLEVEL=0 \
+                --tlsv$version --tls-max $version https://www.nordlys.example/ && echo $version
+        done
+        true
+    """
+    assert lab.ssh.run("outside", f"set +e\n{script}").stdout.split() == ["1.2", "1.3"]
+
+
+def test_resumed_and_then_undone_half_way_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("dns")
+    title = "The web goes back half-way"
+    with Watch(lab=lab, title=title, budget=NOBODY_NOTICES, visits=NOBODY_NOTICES) as watch:
+        interrupted(lab, title=Take.title, waiting=False)
+        interrupted(lab, title=Point.title, waiting=True)
+        step_class("web")(operator=in_lab(lab)).rollback()
+        watch.hold_enough()
+    assert [each.outcome for each in watch.verdicts] == [Outcome.OK] * 4, watch.verdicts
+    assert as_before(lab)
+
+
+@pytest.mark.slow
+def test_undone_when_it_was_done_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("web")
+    title = "The web goes back"
+    with Watch(lab=lab, title=title, budget=NOBODY_NOTICES, visits=NOBODY_NOTICES) as watch:
+        step_class("web")(operator=in_lab(lab)).rollback()
+        watch.hold_enough()
+    assert [each.outcome for each in watch.verdicts] == [Outcome.OK] * 4, watch.verdicts
+    assert as_before(lab)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [Pass, Take, Point])
+def test_undone_from_anywhere_it_costs_nothing(
+    lab_at: Callable[[str], Lab], phase: type[Pass | Take | Point]
+) -> None:
+    lab = lab_at("dns")
+    title = f"The web goes back from {phase.name}"
+    with Watch(lab=lab, title=title, budget=NOBODY_NOTICES, visits=NOBODY_NOTICES) as watch:
+        interrupted(lab, title=phase.title, waiting=False)
+        step_class("web")(operator=in_lab(lab)).rollback()
+        watch.hold_enough()
+    assert [each.outcome for each in watch.verdicts] == [Outcome.OK] * 4, watch.verdicts
+    assert as_before(lab)
+
+
+def as_before(lab: Lab) -> bool:
+    """Whether the names lead to Bergen, which passes nothing on, and Oslo serves no pages."""
+    operator = in_lab(lab)
+    oslo, bergen = (str(lab.site.address(host).v4) for host in ("oslo", "bergen"))
+    answer = operator.dns.query(oslo, f"web.{lab.fleet.domain}", "A").answer
+    listening = lab.ssh.run("oslo", ["ss", "-Htln", "sport = :443"]).stdout
+    return (
+        [str(record) for rrset in answer for record in rrset if rrset.rdtype == 1] == [bergen]
+        and Apache(ssh=lab.ssh, host="bergen").state().mode == ""
+        and not listening.strip()
+    )
