@@ -9,6 +9,7 @@ from typing import Final
 
 from lab.errors import CheckFailedError
 from lab.operator.ssh import Ssh, SshError
+from lab.parallel import side_by_side
 from lab.text import last_line
 
 _SECONDS: Final = 3600.0
@@ -91,7 +92,8 @@ class Carrier:
             CarryCheckError: it has not; *target* is not to be used.
         """
         self.carry(source, target, like=like)
-        if self.content(source) != self.content(target):
+        sent, arrived = side_by_side(self.content, (source, target))
+        if sent != arrived:
             raise CarryCheckError(
                 f"{target.path} is not what {source.path} on {source.host} is", where=target.host
             )
