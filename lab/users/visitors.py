@@ -29,7 +29,7 @@ def standard_visitors(
         reach: host -> versions of IP over which it has an address.
         cadence: seconds between two pages of one visitor.
     """
-    return tuple(
+    found = (
         Visitor(
             name=f"{scheme}{family}",
             family=family,
@@ -44,6 +44,7 @@ def standard_visitors(
         for scheme, family in product(_SCHEMES, get_args(Family))
         if family in resolver
     )
+    return tuple(visitor for visitor in found if visitor.visits)
 
 
 def standard_writers(
