@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from moments import At, PulledPlug, pull_the_plug
 
 from lab.lab import Lab
@@ -23,25 +27,20 @@ from lab.steps.web_cutover import Point, Take
 from lab.steps.web_phases import Pass
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
+from lab.world.secrets import WorldSecrets
 
 CUTOVER = Budget(failed=0, gap=2.0, at_least=5_000)
 NOBODY_NOTICES = Budget(failed=0, at_least=1_000)
 CERTIFICATE = "/etc/ssl/nordlys/bergen"
 
 PLANT = f"""
-    cp -a {CERTIFICATE}.pem {CERTIFICATE}.pem.true
-    cp -a {CERTIFICATE}.key {CERTIFICATE}.key.true
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 \\
-        -not_before 20200101000000Z -not_after 20200201000000Z -subj /CN=bergen \\
-        -keyout {CERTIFICATE}.key -out {CERTIFICATE}.pem 2>/dev/null ||
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days -1 \\
-        -subj /CN=bergen -keyout {CERTIFICATE}.key -out {CERTIFICATE}.pem
+    for end in pem key; do cp -a {CERTIFICATE}.$end {CERTIFICATE}.$end.true; done
+    awk '/BEGIN .*KEY/ {{ key = 1 }} {{ print >(key ? "{CERTIFICATE}.key" : "{CERTIFICATE}.pem") }}'
     echo '<?php this is no program' >/var/www/foreningen/stats.php
     apachectl graceful
 """
 CLEAR = f"""
-    mv {CERTIFICATE}.pem.true {CERTIFICATE}.pem
-    mv {CERTIFICATE}.key.true {CERTIFICATE}.key
+    for end in pem key; do mv {CERTIFICATE}.$end.true {CERTIFICATE}.$end; done
     rm -f /var/www/foreningen/stats.php
     apachectl graceful
 """
@@ -60,13 +59,16 @@ def test_what_is_wrong_already_is_told_before_anything_is_touched(
     lab = lab_at("dns")
     operator = in_lab(lab)
     stage = operator.stage.read()
-    lab.ssh.run("bergen", PLANT)
+    lab.ssh.run("bergen", PLANT, stdin=expired(lab))
     try:
         with pytest.raises(StepCheckError) as told:
             step_class("web")(operator=operator).check()
     finally:
         lab.ssh.run("bergen", CLEAR)
-    assert "https://www.nordlys.example see an error today" in str(told.value)
+    assert (
+        "visitors of https://www.nordlys.example see an error today: "
+        "no answer: certificate has expired"
+    ) in str(told.value)
     assert "/stats.php answers 500 on the old server already" in str(told.value)
     assert operator.stage.read() == stage
     assert Apache(ssh=lab.ssh, host="bergen").state().mode == ""
@@ -139,6 +141,29 @@ def test_undone_from_anywhere_it_costs_nothing(
         watch.hold_enough()
     assert [each.outcome for each in watch.verdicts] == [Outcome.OK] * 4, watch.verdicts
     assert as_before(lab)
+
+
+def expired(lab: Lab) -> str:
+    """Return a certificate for the old server that was good last year, and its key, PEM."""
+    authority = WorldSecrets.at(lab.store.secrets, lab.fleet).authority
+    made = authority.issue([f"www.{lab.fleet.domain}"])
+    good = x509.load_pem_x509_certificate(made.chain.encode())
+    past = datetime.now(UTC) - timedelta(days=400)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(good.subject)
+        .issuer_name(good.issuer)
+        .public_key(good.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(past)
+        .not_valid_after(past + timedelta(days=90))
+    )
+    for extension in good.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    key = serialization.load_pem_private_key(authority.key.encode(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    old = builder.sign(key, hashes.SHA256())
+    return old.public_bytes(serialization.Encoding.PEM).decode() + made.key
 
 
 def as_before(lab: Lab) -> bool:
