@@ -46,6 +46,11 @@ describe 'profile::web' do
       end
     end
 
+    it "takes the ports only when Debian's own site has left them" do
+      is_expected.to contain_exec('web: nginx leaves the edge')
+        .that_requires('Class[profile::nginx]').that_comes_before('File[/etc/haproxy/haproxy.cfg]')
+    end
+
     it 'knows each name, and whose every other is' do
       is_expected.to contain_file('/etc/haproxy/sites.map')
         .with_content("www.nordlys.example blog\nweb.nordlys.example blog\n" \

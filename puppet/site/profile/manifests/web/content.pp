@@ -28,4 +28,13 @@ out = out \" \" \$i; if (out != \"\") print \$1 out \";\" }' /etc/mime.types >/e
     # Debian starts it as soon as it is installed.
     before  => Package['nginx'],
   }
+
+  # Debian's own site is gone with the next reload, and its port with it, a moment later.
+  exec { 'web: nginx leaves the edge':
+    command  => 'timeout 20 sh -c "while ss -Htlnp sport = :80 | grep -q nginx; do sleep 0.1; done"',
+    provider => shell,
+    onlyif   => 'ss -Htlnp sport = :80 | grep -q nginx',
+    require  => Class['profile::nginx'],
+    before   => File['/etc/haproxy/haproxy.cfg'],
+  }
 }
