@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Final
 
 from lab.operator import web_compare
 from lab.operator.carry import Place
 from lab.operator.web_client import Page, Url
 from lab.operator.web_data import Site
+from lab.parallel import side_by_side
 from lab.steps.base import StepCheckError
 from lab.steps.web_move import Move
 
 _MOST_TOLD: Final = 5
-_TRIES: Final = 10
 
 
 def pages(move: Move) -> dict[Url, Page]:
@@ -43,30 +44,38 @@ def release(move: Move, site: Site, version: str) -> None:
 def compare(move: Move) -> None:
     """See that the new server has every page that the old one has.
 
-    Pages that programs make are compared as well, from a copy of the data: until one is made
-    between two visits of somebody who writes, they differ.
+    Pages that programs make of data change all the time: their bodies are compared by
+    :func:`compare_data`, while nobody writes.
 
     Raises:
         StepCheckError: it has not.
     """
+    for site in move.with_data:
+        old_data, new_data = move.data_at_old(site), move.data_at_new(site)
+        move.carrier.carry(old_data, new_data, like=f"{site.home}/shared")
     old = pages(move)
     new = move.at_new().fetch(old)
-    wrong = web_compare.differences(move.sites, old, new)
-    for _ in range(_TRIES):
-        again = [url for url in old if any(each.startswith(f"{url}: ") for each in wrong)]
-        if not again or not move.with_data:
-            break
-        for site in move.with_data:
-            move.carrier.carry(
-                move.data_at_old(site), move.data_at_new(site), like=f"{site.home}/shared"
-            )
-        new = move.at_new().fetch(again)
-        wrong = web_compare.differences(move.sites, move.at_old().fetch(again), new)
+    _refuse(move, web_compare.differences(move.sites, old, new, data=False))
+    move.op.report.say(f"{len(old)} addresses answer alike")
+
+
+def compare_data(move: Move, site: Site) -> None:
+    """See that the programs of a site make the same pages of the same data on both servers.
+
+    Raises:
+        StepCheckError: they do not.
+    """
+    files = {site.name: move.apache.files(site.source, without=site.data)}
+    urls = web_compare.urls([site], files)
+    old, new = side_by_side(lambda server: server.fetch(urls), (move.at_old(), move.at_new()))
+    _refuse(move, web_compare.differences([site], old, new))
+
+
+def _refuse(move: Move, wrong: Sequence[str]) -> None:
     if wrong:
         more = f" and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
         raise StepCheckError(
             f"the new server answers otherwise: {'; '.join(wrong[:_MOST_TOLD])}{more}",
             where=move.new.name,
-            remedy="puppet/data/web.yaml describes the sites; nothing has been cut over yet",
+            remedy="puppet/data/web.yaml describes the sites; visitors have noticed nothing",
         )
-    move.op.report.say(f"{len(old)} addresses answer alike")

@@ -13,6 +13,7 @@ from lab.operator import zone_changes, zone_data
 from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
+from lab.steps.web_content import compare_data
 from lab.steps.web_facts import HERE, MAX_AGE, THERE, Facts
 from lab.steps.web_move import Move
 from lab.steps.web_phases import Certify, Lower, Pass, Serve, WebPhase
@@ -84,6 +85,8 @@ class Take(WebPhase):
         move = self.move
         with self._held(site):
             move.carrier.move(source, target, like=like)
+            if where == HERE:
+                compare_data(move, site)
             self.origin("set", site.name, where)
 
     @contextmanager
