@@ -13,7 +13,6 @@ from lab.operator import zone_changes, zone_data
 from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
-from lab.steps.web_content import compare_data
 from lab.steps.web_facts import HERE, MAX_AGE, THERE, Facts
 from lab.steps.web_move import Move
 from lab.steps.web_phases import Certify, Lower, Pass, Serve, WebPhase
@@ -24,8 +23,11 @@ if TYPE_CHECKING:
     from lab.operator.carry import Place
     from lab.operator.web_data import Site
 
-HOLD_SECONDS: Final = 15
-"""How long visitors of a site with data may be kept waiting at most, before they are let go on."""
+HOLD_SECONDS: Final = 8
+"""How long visitors of a site with data may be kept waiting at most, before they are let go on.
+
+Each of them holds a process of the old server, which has 150 by default and needs some itself.
+"""
 
 TWO_YEARS: Final = 2 * 365 * 24 * 3600
 """For how long browsers are told to remember HTTPS (RFC 6797)."""
@@ -85,8 +87,6 @@ class Take(WebPhase):
         move = self.move
         with self._held(site):
             move.carrier.move(source, target, like=like)
-            if where == HERE:
-                compare_data(move, site)
             self.origin("set", site.name, where)
 
     @contextmanager
