@@ -31,13 +31,14 @@ def authority(*, ssh: Ssh, name: str, root: str, kept: Path) -> Acme:
     directory = kept / "acme" / "roots"
 
     def roots() -> str:
-        command = ["curl", "--silent", "--fail", "--cacert", AUTHORITY]
-        url = f"https://{host}:{_MANAGEMENT}/roots/0"
-        now = ssh.run(OUTSIDE, [*command, url], check=False)
-        if now.ok:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            digest = hashlib.sha256(now.stdout.encode()).hexdigest()[:12]
-            (directory / f"{digest}.pem").write_text(now.stdout)
+        # The authority is started by its first visitor, and not by one of its management's.
+        command = ["curl", "--silent", "--show-error", "--fail", "--cacert", AUTHORITY]
+        again = ["--retry", "20", "--retry-delay", "1", "--retry-connrefused"]
+        ssh.run(OUTSIDE, [*command, *again, "--output", "/dev/null", f"https://{host}/dir"])
+        now = ssh.run(OUTSIDE, [*command, *again, f"https://{host}:{_MANAGEMENT}/roots/0"]).stdout
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        digest = hashlib.sha256(now.encode()).hexdigest()[:12]
+        (directory / f"{digest}.pem").write_text(now)
         return root + "".join(path.read_text() for path in sorted(directory.glob("*.pem")))
 
     return Acme(directory=f"https://{host}/dir", authority=root, roots=roots)
