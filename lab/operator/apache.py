@@ -162,6 +162,12 @@ def config(mode: str, *, new: Sequence[str]) -> str:
 # Put here by generalprove while the web moves; `step web --rollback` takes it away.
 # mode: {mode}
 {modules}
+# Whoever is passed on holds a process here, and may need another one for what is asked back.
+# 256 is as much as Apache takes without a restart.
+<IfModule mpm_prefork_module>
+    MaxRequestWorkers 256
+</IfModule>
+
 # What this host itself asks for, and the new server, is answered here: it would go in circles.
 {local}ProxyPreserveHost On
 ProxyTimeout 60
