@@ -3,4 +3,5 @@ class role::production {
   include profile::base
   include profile::dns
   include profile::web
+  include profile::mail
 }

@@ -1,0 +1,91 @@
+# @summary Mail: Postfix takes and sends it, Dovecot keeps it, rspamd judges and signs it.
+#
+# Nothing is installed until the stage of the migration says so. Addresses and mailboxes are data
+# that the operator read from the server that they come from.
+#
+# @param served whether this host has the mail
+# @param open whether the world may come; until then only the peers may
+# @param peers addresses of the server that the mail comes from, which hands over what it gets
+# @param default_domain the domain whose `mail.` this host is
+# @param domains every domain that mail is taken for
+# @param mailboxes every mailbox by its address
+# @param aliases address, or `@domain`, -> addresses that get its mail
+# @param discards addresses whose mail is accepted and thrown away
+# @param recipient_delimiter what stands between a name and what its owner added to it
+# @param message_size how large a message may be, in bytes
+# @param sieve_before a Sieve script that is run before everybody's own
+# @param password_secrets address -> hash of the password, with Dovecot's name of the scheme
+class profile::mail (
+  Boolean $served = false,
+  Boolean $open = false,
+  Array[Stdlib::IP::Address::Nosubnet] $peers = [],
+  Optional[Profile::Mail::Domain] $default_domain = undef,
+  Array[Profile::Mail::Domain] $domains = [],
+  Hash[Profile::Mail::Address, Profile::Mail::Mailbox] $mailboxes = {},
+  Hash[Profile::Mail::Source, Array[Profile::Mail::Address, 1]] $aliases = {},
+  Array[Profile::Mail::Address] $discards = [],
+  Pattern[/\A[+_=-]\z/] $recipient_delimiter = '+',
+  Integer[1024] $message_size = 52428800,
+  Optional[String[1]] $sieve_before = undef,
+  Sensitive[Hash[Profile::Mail::Address, Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $password_secrets = Sensitive({}),
+) {
+  if $served {
+    $homeless = ($mailboxes.keys + $aliases.keys + $discards).filter |$address| {
+      !($address.split('@')[1].downcase in $domains)
+    }
+    unless $homeless.empty {
+      fail("profile::mail: of no domain that mail is taken for: ${homeless.join(', ')}")
+    }
+    $mute = $mailboxes.filter |$address, $mailbox| {
+      !pick($mailbox['locked'], false) and !($address in $password_secrets.unwrap)
+    }
+    unless $mute.empty {
+      fail("profile::mail: neither locked nor with a password: ${mute.keys.join(', ')}")
+    }
+
+    $hostname = "mail.${default_domain}"
+
+    class { 'profile::mail::certificate':
+      hostname => $hostname,
+    }
+
+    class { 'profile::mail::dovecot':
+      postmaster          => "postmaster@${default_domain}",
+      recipient_delimiter => $recipient_delimiter,
+      sieve_before        => $sieve_before,
+    }
+
+    class { 'profile::mail::users':
+      mailboxes        => $mailboxes,
+      password_secrets => $password_secrets,
+    }
+
+    class { 'profile::mail::postfix':
+      hostname            => $hostname,
+      default_domain      => $default_domain,
+      recipient_delimiter => $recipient_delimiter,
+      message_size        => $message_size,
+      peers               => $peers,
+    }
+
+    class { 'profile::mail::addresses':
+      default_domain => $default_domain,
+      domains        => $domains,
+      mailboxes      => $mailboxes.keys,
+      aliases        => $aliases,
+      discards       => $discards,
+    }
+
+    $from = $open ? {
+      true    => 'anywhere',
+      default => $peers,
+    }
+
+    unless $from == [] {
+      profile::firewall::allow { 'mail':
+        ports => [25, 143, 465, 587, 993, 4190],
+        from  => $from,
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+# @summary Dovecot: keeps the mail, lets people read it, runs their filters.
+#
+# @param postmaster whose name stands under what it has to say
+# @param recipient_delimiter what stands between a name and what its owner added to it
+# @param sieve_before a Sieve script that is run before everybody's own
+class profile::mail::dovecot (
+  Profile::Mail::Address $postmaster,
+  String[1] $recipient_delimiter = '+',
+  Optional[String[1]] $sieve_before = undef,
+) {
+  $etc = '/etc/dovecot'
+  $home = '/srv/vmail'
+  $before = "${etc}/sieve/before.sieve"
+
+  package { ['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'dovecot-managesieved', 'dovecot-sieve']:
+    ensure => installed,
+  }
+
+  user { 'vmail':
+    ensure => present,
+    system => true,
+    home   => $home,
+    shell  => '/usr/sbin/nologin',
+  }
+
+  file {
+    default:
+      ensure  => file,
+      owner   => 'root',
+      group   => 'root',
+      mode    => '0644',
+      require => Package['dovecot-core'],
+      ;
+    $home:
+      ensure => directory,
+      owner  => 'vmail',
+      group  => 'vmail',
+      mode   => '0700',
+      ;
+    "${etc}/sieve":
+      ensure => directory,
+      mode   => '0755',
+      ;
+    $before:
+      content => pick($sieve_before, "# Nothing.\n"),
+      ;
+  }
+
+  # Whoever runs it may not write here, and would compile it anew for every message.
+  exec { 'mail: compile the filter for everybody':
+    command => "/usr/bin/sievec ${before}",
+    unless  => "/usr/bin/test ${etc}/sieve/before.svbin -nt ${before}",
+    require => [
+      File["${etc}/dovecot.conf", $before],
+      Package['dovecot-sieve'],
+    ],
+    before  => Service['dovecot.service'],
+  }
+
+  file { "${etc}/dovecot.conf":
+    ensure       => file,
+    owner        => 'root',
+    group        => 'root',
+    mode         => '0644',
+    content      => epp('profile/mail/dovecot.conf.epp', {
+        'home'                => $home,
+        'etc'                 => $etc,
+        'certificate'         => $profile::mail::certificate::path,
+        'postmaster'          => $postmaster,
+        'recipient_delimiter' => $recipient_delimiter,
+        'sieve_before'        => $before,
+    }),
+    validate_cmd => '/usr/bin/doveconf -c % -n',
+    require      => [
+      Class['profile::mail::certificate'],
+      File[$home],
+      Package['dovecot-imapd', 'dovecot-lmtpd', 'dovecot-managesieved', 'dovecot-sieve', 'postfix'],
+    ],
+    notify       => Service['dovecot.service'],
+  }
+
+  service { 'dovecot.service':
+    ensure  => running,
+    enable  => true,
+    # Whoever is logged in stays so.
+    restart => '/usr/bin/systemctl reload dovecot.service',
+  }
+}
