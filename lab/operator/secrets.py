@@ -92,6 +92,16 @@ class Secrets:
         return self._kept("acme/account.pem", _rsa_key)
 
     @property
+    def dkim(self) -> KeyPair:
+        """What mail is signed with (RFC 6376): the public half as in DNS, the private one PEM."""
+        private = self._kept("dkim/key.pem", _rsa_key)
+        key = serialization.load_pem_private_key(private.encode(), password=None)
+        public = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return KeyPair(public=base64.b64encode(public).decode(), private=private)
+
+    @property
     def passage(self) -> KeyPair:
         """What the old and the new web server show each other: a certificate and its key, PEM."""
         private = self._kept("passage/key.pem", _rsa_key)

@@ -8,9 +8,10 @@ from lab.errors import CouldNotError
 from lab.steps.base import Step, StepCheckError, StepError
 from lab.steps.control import Control
 from lab.steps.dns import Dns
+from lab.steps.mail import Mail
 from lab.steps.web import Web
 
-STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web)
+STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web, Mail)
 
 
 class NoStepError(CouldNotError):

@@ -1,0 +1,176 @@
+#!/bin/sh
+# The old mail server while its mail moves: it serves, holds what comes, or passes it on.
+#
+#   serving -- hold SECONDS --> holding -- pass --> passing -- gather SECONDS --> gathering
+#   holding -- release --> serving     gathering -- pass --> passing     gathering -- serve --> serving
+#
+# Nothing is refused while it holds: mail that arrives is queued, connections to the other ports wait
+# in the kernel until somebody accepts them. A hold ends by itself when nobody ends it in time, and
+# after a restart. What was there before (main.cf, master.cf) is kept aside and put back as it was.
+#
+# The operator writes the file `config` beside this: TARGET and SEALED_AS, address and name of the new
+# server; DOMAINS that mail is taken for; WRITING and READING, ports that are passed on.
+set -eu
+cd "$(dirname "$0")"
+here=$PWD
+# shellcheck source=/dev/null # written by the operator
+. ./config
+away=/run/generalprove-mail-away
+deadman=generalprove-mail-deadman
+postfix=/etc/postfix
+
+exec 9>lock
+flock 9
+mode=$(cat mode 2>/dev/null || echo serving)
+
+become() { echo "$1" >mode.new && mv mode.new mode; }
+
+expect() {
+    for one; do [ "$mode" != "$one" ] || return 0; done
+    echo "the mail server is $mode now, not $*" >&2
+    exit 3
+}
+
+each() { # each COMMAND KIND PORTS
+    found=$(for port in $3; do echo "generalprove-mail@$port.$2"; done)
+    # shellcheck disable=SC2086 # words
+    [ -z "$found" ] || systemctl $1 $found
+}
+
+reload_postfix() {
+    if [ -e /var/spool/postfix/pid/master.pid ] && pgrep -F /var/spool/postfix/pid/master.pid >/dev/null; then
+        postfix reload 2>/dev/null
+    fi
+}
+
+original() {
+    for file in main master; do
+        [ -e "$file.cf" ] || continue
+        cp -p "$file.cf" "$postfix/$file.cf.generalprove"
+        mv "$postfix/$file.cf.generalprove" "$postfix/$file.cf"
+    done
+}
+
+keep() { for file in main master; do [ -e "$file.cf" ] || cp -p "$postfix/$file.cf" "$file.cf"; done; }
+
+# Whoever delivers now finishes; nobody else begins, because the queue manager was told so.
+delivered() {
+    tries=100
+    while pgrep -f "$1" >/dev/null; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { echo "a delivery does not end" >&2; return 1; }
+        sleep 0.1
+    done
+}
+
+no_submission() {
+    for entry in submission/inet submissions/inet smtps/inet 587/inet 465/inet; do
+        [ -z "$(postconf -M "$entry" 2>/dev/null)" ] || postconf -MX "$entry"
+    done
+}
+
+arm() {
+    systemctl stop "$deadman.timer" 2>/dev/null || true
+    systemd-run --quiet --collect --unit "$deadman" --on-active "$1" \
+        --timer-property AccuracySec=100ms "$here/passage" expire
+}
+
+disarm() { systemctl stop "$deadman.timer" 2>/dev/null || true; }
+
+serve() {
+    disarm
+    rm -f open away "$away"
+    each stop socket "$WRITING $READING"
+    each stop service "$WRITING $READING"
+    each "disable --quiet" socket "$WRITING $READING"
+    original
+    reload_postfix
+    systemctl reset-failed dovecot.service 2>/dev/null || true
+    systemctl start dovecot.service
+    become serving
+    rm -f main.cf master.cf
+    postqueue -f || true
+}
+
+pass() {
+    disarm
+    touch away
+    original
+    no_submission
+    maps=
+    for domain in $DOMAINS; do maps="$maps {$domain = fleet:[$TARGET]:25}"; done
+    # Aliases are the new server's now; here they only tell which addresses there are.
+    postconf -e "transport_maps = inline:{$maps }" 'receive_override_options = no_address_mappings' \
+        minimal_backoff_time=5s maximal_backoff_time=30s queue_run_delay=5s
+    postconf -M fleet/unix='fleet unix - - n - - smtp'
+    postconf -P fleet/unix/smtp_tls_security_level=secure \
+        "fleet/unix/smtp_tls_secure_cert_match=$SEALED_AS" \
+        "fleet/unix/smtp_tls_CAfile=$here/authority.pem"
+    become passing
+    reload_postfix
+    touch open
+    each "enable --quiet --now" socket "$WRITING $READING"
+    postqueue -f || true
+}
+
+case ${1:-} in
+    state)
+        echo "mode $mode"
+        echo "dovecot $(systemctl is-active dovecot.service || true)"
+        echo "postfix $(systemctl is-active 'postfix@-.service' || true)"
+        ;;
+    hold)
+        expect serving holding
+        keep
+        arm "$2"
+        trap 'serve' EXIT
+        become holding
+        no_submission
+        postconf -e 'defer_transports = local lmtp virtual'
+        reload_postfix
+        each start socket "$WRITING"
+        delivered "^(local|lmtp|virtual) .*-t unix|dovecot-lda"
+        touch "$away"
+        systemctl stop dovecot.service
+        systemctl stop dovecot.socket 2>/dev/null || true
+        each start socket "$READING"
+        trap - EXIT
+        ;;
+    pass)
+        expect holding gathering passing
+        pass
+        ;;
+    gather)
+        expect passing gathering
+        arm "$2"
+        trap 'pass' EXIT
+        become gathering
+        postconf -e 'defer_transports = fleet'
+        reload_postfix
+        delivered "smtp -n fleet"
+        trap - EXIT
+        ;;
+    close) # the second half of gathering, when what the new server has queued is delivered
+        expect gathering
+        rm -f open
+        each stop service "$WRITING $READING"
+        ;;
+    serve)
+        expect gathering serving
+        serve
+        ;;
+    release)
+        expect holding serving
+        serve
+        ;;
+    expire) # the dead-man, and after a restart
+        case $mode in
+            holding) serve ;;
+            gathering) pass ;;
+        esac
+        ;;
+    *)
+        echo "unknown: ${1:-}" >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,316 @@
+"""Mailboxes carried between the old server and the new one, by Dovecot's own tool.
+
+``doveadm backup`` (doveadm-sync(1)) makes one mailbox what the other is: messages with their
+numbers, dates, flags and keywords, folders with their UIDVALIDITY, subscriptions. It runs on the
+new server and reaches the old one over SSH with a key that can do nothing else there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from lab.errors import CheckFailedError, CouldNotError
+from lab.operator.mail_accounts import Account
+from lab.operator.ssh import Ssh
+from lab.parallel import side_by_side
+
+HOME: Final = "/var/lib/generalprove-mail"
+STORE: Final = "/srv/vmail"
+_OURS: Final = "generalprove-mail"
+_DSYNC: Final = "/usr/local/sbin/generalprove-dsync"
+_SECONDS: Final = 4 * 3600.0
+_AT_ONCE: Final = 4
+_CHANGED_WHILE: Final = 2
+"""Exit code of doveadm-sync(1): somebody changed the mailbox meanwhile."""
+
+# Run by the old server's sshd, whatever the new one asks for. Dovecot need not run: what a
+# person's mailbox is follows from who they are there.
+_SERVER: Final = r"""#!/bin/sh
+set -eu
+login=${SSH_ORIGINAL_COMMAND:-}
+login=${login%% *} # doveadm adds what it thinks it starts
+home=$(awk -F '\t' -v login="$login" '$1 == login { print $2 }' HOMES)
+[ -n "$home" ] || { echo "no such mailbox" >&2; exit 67; }
+owner=$(stat -c %u "$home/Maildir")
+group=$(stat -c %g "$home/Maildir")
+cd "$home"
+exec setpriv --reuid "$owner" --regid "$group" --clear-groups \
+    env -i PATH="$PATH" USER="$login" HOME="$home" doveadm -o stats_writer_socket_path= dsync-server
+"""
+
+_CLIENT: Final = r"""#!/bin/sh
+# Usage: dsync forth|back ADDRESS LOGIN
+set -eu
+address=$2 login=$3
+home=STORE/${address#*@}/${address%@*}
+case $1 in forth) way=-R ;; *) way= ;; esac
+mkdir -p "$home"
+cd "$home"
+# shellcheck disable=SC2086 # a word or none
+exec env USER="$address" HOME="$home" doveadm -o stats_writer_socket_path= backup \
+    --no-userdb-lookup $way -T 60 ssh -F HERE/ssh_config old "$login"
+"""
+
+# What lies in a home beside the mail: one line each, empty where there is nothing.
+_PACK: Final = """
+    while read -r home; do
+        set --
+        for it in sieve .dovecot.sieve; do
+            if [ -e "$home/$it" ] || [ -h "$home/$it" ]; then set -- "$@" "$it"; fi
+        done
+        [ $# -eq 0 ] || tar -C "$home" --exclude '*.svbin' -cf - "$@" | base64 -w 0
+        echo
+    done
+"""
+_UNPACK: Final = """
+    while read -r home packed; do
+        mkdir -p "$home"
+        cd "$home"
+        like=$(stat -c %u:%g .)
+        if [ "$like" = 0:0 ]; then like=vmail:vmail; chown "$like" . ..; fi
+        rm -rf sieve .dovecot.sieve .dovecot.svbin
+        [ -n "$packed" ] || continue
+        echo "$packed" | base64 -d | tar --no-same-owner -xpf -
+        for it in sieve .dovecot.sieve; do
+            if [ -e "$it" ] || [ -h "$it" ]; then chown -Rh "$like" "$it"; fi
+        done
+    done
+"""
+
+_SSH_CONFIG: Final = """\
+Host old
+    HostName TARGET
+    User root
+    IdentityFile HERE/key
+    IdentitiesOnly yes
+    UserKnownHostsFile HERE/known_hosts
+    StrictHostKeyChecking yes
+    BatchMode yes
+    ControlMaster auto
+    ControlPath HERE/%C
+    ControlPersist 60
+    ConnectTimeout 5
+    ServerAliveInterval 3
+    ServerAliveCountMax 2
+"""
+
+
+class MailboxesError(CouldNotError):
+    """Mailboxes could not be carried."""
+
+
+class MailboxesCheckError(CheckFailedError):
+    """Mailboxes are not alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What one mailbox holds, line by line, without what only one server knows."""
+
+    messages: frozenset[str]
+    folders: frozenset[str]
+    subscriptions: frozenset[str]
+
+
+class Mailboxes:
+    """Everybody's mailboxes on both servers.
+
+    Args:
+        ssh: the way to the hosts.
+        old: the old server's name.
+        new: the new one's.
+    """
+
+    def __init__(self, *, ssh: Ssh, old: str, new: str) -> None:
+        self._ssh = ssh
+        self._old = old
+        self._new = new
+
+    def prepare(self, accounts: Sequence[Account], *, target: str, sources: Sequence[str]) -> None:
+        """Let the new server reach the old one's mailboxes, and nothing else there.
+
+        Args:
+            accounts: the mailboxes.
+            target: the old server's address.
+            sources: the new server's addresses.
+        """
+        told = self._ssh.run(self._old, "cat /etc/ssh/ssh_host_ed25519_key.pub").stdout.split()
+        client = _CLIENT.replace("STORE", STORE).replace("HERE", HOME)
+        config = _SSH_CONFIG.replace("TARGET", target).replace("HERE", HOME)
+        script = f"""
+            install -d -m 700 -o vmail -g vmail {HOME}
+            [ -e {HOME}/key ] || ssh-keygen -q -t ed25519 -N '' -C {_OURS} -f {HOME}/key
+            echo {target} {told[0]} {told[1]} >{HOME}/known_hosts
+            cat >{HOME}/ssh_config
+            chown vmail:vmail {HOME}/*
+            cat {HOME}/key.pub
+        """
+        key = self._ssh.run(self._new, script, stdin=config).stdout.strip()
+        self._ssh.write(self._new, f"{HOME}/dsync", client, mode=0o755)
+        homes = "".join(f"{each.login}\t{each.home}\n" for each in accounts)
+        self._ssh.write(self._old, f"{_DSYNC}.homes", homes, mode=0o600)
+        server = _SERVER.replace("HOMES", f"{_DSYNC}.homes")
+        self._ssh.write(self._old, _DSYNC, server, mode=0o755)
+        line = f'restrict,from="{",".join(sources)}",command="{_DSYNC}" {key}\n'
+        self._ssh.run(self._old, self._without_key(f"cat >>{_KEYS}"), stdin=line)
+
+    def remove(self) -> None:
+        """Take the way between the servers away."""
+        self._ssh.run(self._old, self._without_key("true") + f"\nrm -f {_DSYNC} {_DSYNC}.homes")
+        self._ssh.run(self._new, ["rm", "-rf", HOME])
+
+    def forth(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> None:
+        """Make the new server's mailboxes what the old one's are.
+
+        Args:
+            accounts: which.
+            seconds: that it may take.
+
+        Raises:
+            MailboxesError: one could not be carried, and why.
+        """
+        self._dsync("forth", accounts, seconds)
+
+    def back(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> None:
+        """Make the old server's mailboxes what the new one's are."""
+        self._dsync("back", accounts, seconds)
+
+    def filters(self, accounts: Sequence[Account], *, back: bool = False) -> None:
+        """Carry everybody's own filters (sieve), and which of them is in force."""
+        there = [f"{STORE}/{_below(each.address)}" for each in accounts]
+        here = [each.home for each in accounts]
+        ends = [(self._old, here), (self._new, there)]
+        (source, homes), (target, into) = reversed(ends) if back else ends
+        packed = self._ssh.run(source, _PACK, stdin="".join(f"{each}\n" for each in homes)).stdout
+        pairs = zip(into, packed.splitlines(), strict=True)
+        self._ssh.run(target, _UNPACK, stdin="".join(f"{home} {line}\n" for home, line in pairs))
+
+    def compare(self, accounts: Sequence[Account]) -> int:
+        """See that both servers hold the same, and return how many messages that is.
+
+        Raises:
+            MailboxesCheckError: they do not; names the first few.
+        """
+        wrong: list[str] = []
+        total = 0
+        for account in accounts:
+            sides = side_by_side(partial(self._held, account), ("old", "new"))
+            wrong += differences(account, *sides)
+            total += len(sides[0].messages)
+        if wrong:
+            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""  # noqa: PLR2004
+            raise MailboxesCheckError("; ".join(wrong[:5]) + more, where=self._new)
+        return total
+
+    def readable(self, accounts: Sequence[Account]) -> list[str]:
+        """Return which mailboxes on the old server Dovecot cannot read as they are."""
+
+        def one(account: Account) -> list[str]:
+            owner = "setpriv --reuid $(stat -c %u .) --regid $(stat -c %g .) --clear-groups"
+            script = f"""
+                cd {shlex.quote(account.maildir)} 2>&1 || exit 0
+                {owner} find . ! -readable -printf 'not readable: %p\\n' 2>&1
+                find . -name cur ! -type d -printf 'not a folder: %p\\n'
+                find . -name dovecot-uidlist -exec awk -F '[ :]' \\
+                    'FNR > 1 && ($1 + 0 <= last[FILENAME] || $1 !~ /^[0-9]+$/) {{
+                        print "not a list of numbers: " FILENAME; nextfile }}
+                     {{ last[FILENAME] = FNR > 1 ? $1 + 0 : 0 }}' {{}} +
+                find . -name 'mbox' -type f -printf 'an mbox within: %p\\n'
+            """
+            said = self._ssh.run(self._old, f"set +e\n{script}", timeout=600).stdout
+            return [f"{account.login}: {line}" for line in said.splitlines()[:3]]
+
+        return [line for found in side_by_side(one, accounts) for line in found]
+
+    def _held(self, account: Account, side: str) -> Held:
+        host = self._old if side == "old" else self._new
+        home = account.home if side == "old" else f"{STORE}/{_below(account.address)}"
+        user = account.login if side == "old" else account.address
+        lookup = "" if side == "old" else "--no-userdb-lookup "
+        doveadm = (
+            f"setpriv --reuid $(stat -c %u .) --regid $(stat -c %g .) --clear-groups env "
+            f"USER={shlex.quote(user)} HOME={shlex.quote(home)} "
+            "doveadm -o stats_writer_socket_path="
+        )
+        fields = "mailbox mailbox-guid uid guid flags date.received size.virtual"
+        script = f"""
+            cd {shlex.quote(home)}
+            {doveadm} -f tab fetch {lookup}{shlex.quote(fields)} all | tail -n +2
+            echo ==
+            {doveadm} -f tab mailbox status {lookup}'uidvalidity uidnext' '*' 2>/dev/null |
+                tail -n +2
+            echo ==
+            {doveadm} mailbox list {lookup}-s
+        """
+        said = self._ssh.run(host, f"set +e\n{script}", timeout=600).stdout
+        messages, folders, subscriptions = (part.splitlines() for part in said.split("==\n"))
+        return Held(
+            messages=frozenset(_plain(line) for line in messages),
+            folders=frozenset(folders),
+            subscriptions=frozenset(subscriptions),
+        )
+
+    def _dsync(self, way: str, accounts: Sequence[Account], seconds: float) -> None:
+        run = f"setpriv --reuid vmail --regid vmail --init-groups {HOME}/dsync {way}"
+        pairs = "".join(f"{each.address}\n{each.login}\n" for each in accounts)
+        # Exit code 2 says that somebody wrote meanwhile: the next delta has it.
+        one = f"""
+            said=$({run} "$1" "$2" 2>&1) || [ $? -eq {_CHANGED_WHILE} ] || {{
+                echo "$1: $(echo "$said" | tail -n 1)" >&2
+                exit 1
+            }}
+        """
+        script = f"xargs -d '\\n' -n 2 -P {_AT_ONCE} sh -c {shlex.quote(one)} dsync"
+        done = self._ssh.run(self._new, script, stdin=pairs, timeout=seconds, check=False)
+        if not done.ok:
+            said = "; ".join(done.stderr.splitlines()[:2])
+            raise MailboxesError(f"mailboxes were not carried: {said}", where=self._new)
+
+    def _without_key(self, then: str) -> str:
+        return f"""
+            touch {_KEYS}
+            grep -v ' {_OURS}$' {_KEYS} >{_KEYS}.new || true
+            chmod 600 {_KEYS}.new; mv {_KEYS}.new {_KEYS}
+            {then}
+        """
+
+
+_KEYS: Final = "/root/.ssh/authorized_keys"
+
+
+def differences(account: Account, old: Held, new: Held) -> list[str]:
+    """Return how two sides of a mailbox differ, in words."""
+    found = []
+    for what, one, other in (
+        ("messages", old.messages, new.messages),
+        ("folders", old.folders, new.folders),
+        ("subscriptions", old.subscriptions, new.subscriptions),
+    ):
+        missing, more = one - other, other - one
+        if missing or more:
+            example = min(missing or more)
+            found.append(
+                f"{account.address}: {len(missing):,} {what} missing or changed, "
+                f"{len(more):,} too many or changed, such as {example!r}"
+            )
+    return found
+
+
+def missing(accounts: Iterable[Account], there: Mapping[str, str]) -> list[str]:
+    """Return whose mailbox has not been carried yet."""
+    return [each.address for each in accounts if each.address not in there]
+
+
+def _below(address: str) -> str:
+    local, _, domain = address.partition("@")
+    return f"{domain}/{local}"
+
+
+def _plain(line: str) -> str:
+    r"""Return a message's line without \Recent, which is each server's own (RFC 9051, 2.3.2)."""
+    return re.sub(r" ?\\Recent ?", "", line)

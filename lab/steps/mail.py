@@ -1,0 +1,165 @@
+"""Step 4: the mail moves from the server made by hand to one made by Puppet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+from cryptography import x509
+
+from lab.operator.old_mail import NOT_CARRIED, SERVING
+from lab.steps.base import Step, StepCheckError
+from lab.steps.mail_cutover import phases
+from lab.steps.mail_facts import Facts
+from lab.steps.mail_move import Move
+from lab.steps.mail_records import Naming, elsewhere, without_mx, zone_of
+from lab.steps.mail_seen import seen_wrong
+from lab.steps.phases import Passage
+
+_WAIT: Final = "mail::wait"
+_MOST_TOLD: Final = 8
+_SPARE: Final = 1.25
+"""How much more room than the mail takes on the old server there has to be on the new one."""
+
+
+class Mail(Step):
+    """Every mailbox is on the new host, and nobody downloads anything again."""
+
+    name: ClassVar[str] = "mail"
+    title: ClassVar[str] = "The mail moves to the new production server"
+    needs: ClassVar[tuple[str, ...]] = ("control", "dns", "web")
+
+    def check(self) -> None:
+        """See whether the mail can be moved; a move that has begun may always go on."""
+        op, move = self.operator, self._move
+        missing = [step for step in self.needs if step not in op.stage.reached()]
+        if missing:
+            raise StepCheckError(f"{', '.join(missing)} comes first", where="step mail")
+        with op.report.task("Look at the mail servers and the zones"):
+            facts = move.observe()
+        if facts.before:
+            op.report.say("It has begun already and goes on from where it stands")
+            return
+        wrong = list(refusals(facts, move))
+        with op.report.task(f"Look at every mailbox on {move.old.name}"):
+            wrong += move.directory.problems
+            wrong += move.mailboxes.readable(move.directory.accounts)
+            wrong += self._room()
+        with op.report.task(f"See that Puppet runs on {move.new.name}"):
+            op.puppet.agent(move.new, noop=True)
+        _refuse(wrong)
+
+    def apply(self) -> None:
+        """Go through the phases from wherever they stand."""
+        self._passage.forth()
+        self.operator.stage.reach(self.name)
+
+    def verify(self) -> None:
+        """Ask from outside, over both families, as other servers and as people's programs do."""
+        move = self._move
+        facts = move.observe()
+        wrong = list(phases(move)[-1].lacks(facts))
+        with self.operator.report.task("Ask the mail server from outside"):
+            wrong += seen_wrong(move, facts)
+        _refuse(wrong)
+
+    def rollback(self) -> None:
+        """Go back through the phases, last first, from wherever they stand."""
+        self.operator.stage.leave(self.name)
+        self._passage.back()
+
+    @property
+    def _move(self) -> Move:
+        fleet = self.operator.fleet
+        new = next(host for host in fleet.hosts.values() if host.role == "production")
+        return Move(op=self.operator, old=fleet.legacy, new=new)
+
+    @property
+    def _passage(self) -> Passage[Facts]:
+        move, op = self._move, self.operator
+        return Passage(
+            phases=phases(move),
+            observe=move.observe,
+            stage=op.stage,
+            key=_WAIT,
+            report=op.report,
+        )
+
+    def _room(self) -> Iterator[str]:
+        """See that the mail has room on the new host."""
+        move, ssh = self._move, self.operator.ssh
+        homes = "\n".join(each.maildir for each in move.directory.accounts)
+        sizes = "xargs -d '\\n' du -sck 2>/dev/null | tail -n 1 | cut -f 1"
+        needed = int(ssh.run(move.old.name, sizes, stdin=homes, timeout=600).stdout or 0)
+        free = int(
+            ssh.run(move.new.name, "mkdir -p /srv; df -k --output=avail /srv | tail -n 1").stdout
+        )
+        if free < needed * _SPARE:
+            yield (
+                f"{move.new.name} has {free // 1024:,} MB free below /srv, and the mail takes "
+                f"{needed // 1024:,} MB: make room"
+            )
+
+
+def refusals(facts: Facts, move: Move) -> tuple[str, ...]:
+    """Return why the mail cannot be moved, as far as the facts tell."""
+    return (
+        *_of_the_servers(facts, move),
+        *_of_the_names(move.naming(facts.content), facts),
+        *expired(move.settings.certificate, at=datetime.now(UTC), where=move.old.name),
+    )
+
+
+def _of_the_servers(facts: Facts, move: Move) -> Iterator[str]:
+    old, new = move.old.name, move.new.name
+    if not facts.old.postfix or not facts.old.dovecot:
+        yield f"Postfix and Dovecot do not both run on {old}"
+    if facts.old.mode != SERVING:
+        yield f"the mail server on {old} is {facts.old.mode} already"
+    if not facts.reachable:
+        yield f"{new} cannot be reached"
+    if facts.ttl_limit is not None:
+        yield "another change of the zones is under way"
+    for port, what in NOT_CARRIED.items():
+        if port in facts.old.ports:
+            yield f"{old} offers {what} on port {port}, and {new} will not: close it there first"
+
+
+def _of_the_names(naming: Naming, facts: Facts) -> Iterator[str]:
+    """See that other servers find this one, and no other, for every domain."""
+    if naming.server not in naming.names:
+        yield f"no record leads {naming.server} to the old server: add one"
+    for domain in without_mx(naming, facts.content):
+        yield f"{domain} has no MX record: add `{domain}. MX 10 {naming.server}.`"
+    for record in elsewhere(naming, facts.content):
+        yield f"{record} names another server than the one that moves: take it out, or move that"
+    for domain in naming.domains:
+        if zone_of(domain, facts.content) is None:
+            yield f"{domain} is in no zone of the fleet: its records cannot be changed"
+
+
+def expired(pem: str, *, at: datetime, where: str) -> Iterator[str]:
+    """Yield what people's programs see wrong in the old server's certificate today.
+
+    Args:
+        pem: the certificate, and whatever follows it.
+        at: now.
+        where: the old server.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        yield f"the certificate of the mail server on {where} cannot be read"
+        return
+    if found.not_valid_after_utc < at:
+        yield (
+            f"the certificate of the mail server on {where} expired on "
+            f"{found.not_valid_after_utc:%Y-%m-%d}: renew it, programs complain of it today"
+        )
+
+
+def _refuse(wrong: Sequence[str]) -> None:
+    if wrong:
+        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
+        raise StepCheckError("; ".join(wrong[:_MOST_TOLD]) + more, where="step mail")

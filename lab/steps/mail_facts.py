@@ -1,0 +1,72 @@
+"""What the step ``mail`` decides by: both servers, what was carried, the zones, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lab.operator.old_mail import SERVING, OldMailState
+from lab.operator.zones import RecordSet, Zone
+
+SERVED: Final = "profile::mail::served"
+OPEN: Final = "profile::mail::open"
+PEERS: Final = "profile::mail::peers"
+SELECTOR: Final = "profile::mail::dkim_selector"
+POLICY: Final = "profile::mail::mta_sts_mode"
+BEFORE: Final = "mail::before"
+"""Keys of the stage."""
+
+DATA_FILE: Final = "/var/lib/generalprove/mail.yaml"
+SECRETS_FILE: Final = "/var/lib/generalprove/mail.eyaml"
+CERTIFICATE: Final = "/etc/ssl/fleet/mail.pem"
+COPIED: Final = "/var/lib/generalprove-mail/copied"
+"""On the new host: whose mailbox is there, as far as it was when they were compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """What the new server has.
+
+    Attributes:
+        serves: whether Postfix and Dovecot run there.
+        certified: whether it has a certificate that others believe.
+        key: SHA-256 of the public key in it, hexadecimal.
+        copied: addresses whose mailbox has been carried and compared.
+    """
+
+    serves: bool = False
+    certified: bool = False
+    key: str = ""
+    copied: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything that the phases of the step decide by.
+
+    Attributes:
+        old: how the old server stands.
+        reachable: whether the new host can be asked at all.
+        new: what the new server has.
+        served: whether the stage gives it the mail.
+        open: whether the stage lets the world come to it.
+        policy: what the stage says of MTA-STS; empty for nothing.
+        ttl_limit: longest time to live that the stage allows; None for no limit.
+        before: zone -> records that the step changes, as they were; None before it began.
+        content: the zones as data for Puppet.
+        zones: as they are served now.
+    """
+
+    old: OldMailState = field(
+        default_factory=lambda: OldMailState(mode=SERVING, postfix=True, dovecot=True)
+    )
+    reachable: bool = True
+    new: Installed = Installed()
+    served: bool = False
+    open: bool = False
+    policy: str = ""
+    ttl_limit: int | None = None
+    before: Mapping[str, tuple[RecordSet, ...]] = field(default_factory=dict)
+    content: Mapping[str, Zone] = field(default_factory=dict)
+    zones: Mapping[str, Zone] = field(default_factory=dict)
