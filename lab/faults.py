@@ -154,6 +154,35 @@ class Faults:
                 self._engine.thaw([machine])
 
     @contextmanager
+    def small_volume(self, machine: str, path: str, *, megabytes: int) -> Iterator[None]:
+        """Give *path* a volume of its own, of that size; what is written there goes with it.
+
+        For a directory that is empty or missing: it keeps its owner.
+        """
+        with self._marked(f"small volume {path} on {machine}"):
+            self._sh(
+                machine,
+                f"mkdir -p {path}; owner=$(stat -c %u:%g {path}); mode=$(stat -c %a {path})",
+                f"mount -t tmpfs -o size={megabytes}m tmpfs {path}",
+                f"chown $owner {path}; chmod $mode {path}",
+            )
+            try:
+                yield
+            finally:
+                self._sh(machine, f"umount --lazy {path}")
+
+    @contextmanager
+    def full_volume(self, machine: str, path: str) -> Iterator[None]:
+        """Leave no room on the volume of *path*; give it back at the end."""
+        ballast = f"{path}/.fault-ballast"
+        with self._marked(f"full volume {path} on {machine}"):
+            self._sh(machine, f"dd if=/dev/zero of={ballast} bs=1M 2>/dev/null || true")
+            try:
+                yield
+            finally:
+                self._sh(machine, f"rm -f {ballast}")
+
+    @contextmanager
     def unit_killed(self, machine: str, unit: str) -> Iterator[None]:
         """Kill a unit's processes, as a crash would; at the end it runs, by systemd or by us."""
         with self._marked(f"{unit} killed on {machine}"):

@@ -25,6 +25,7 @@ _OURS: Final = "generalprove-mail"
 _DSYNC: Final = "/usr/local/sbin/generalprove-dsync"
 _SECONDS: Final = 4 * 3600.0
 _AT_ONCE: Final = 4
+_OVERDUE: Final = 124  # timeout(1)
 _CHANGED_WHILE: Final = 2
 """Exit code of doveadm-sync(1): somebody changed the mailbox meanwhile."""
 
@@ -265,8 +266,17 @@ class Mailboxes:
                 exit 1
             }}
         """
-        script = f"xargs -d '\\n' -n 2 -P {_AT_ONCE} sh -c {shlex.quote(one)} dsync"
-        done = self._ssh.run(self._new, script, stdin=pairs, timeout=seconds, check=False)
+        # Whatever an operator who is gone left running would undo what is done from now on.
+        script = f"""
+            pkill -KILL -u vmail -x doveadm && while pgrep -u vmail -x doveadm; do sleep 0.1; done
+            timeout --kill-after 1 {seconds:.0f} \\
+                xargs -d '\\n' -n 2 -P {_AT_ONCE} sh -c {shlex.quote(one)} dsync
+        """
+        done = self._ssh.run(
+            self._new, f"set +e\n{script}", stdin=pairs, timeout=seconds + 5, check=False
+        )
+        if done.code == _OVERDUE:
+            raise MailboxesError(f"mailboxes were not carried within {seconds:.0f} s")
         if not done.ok:
             said = "; ".join(done.stderr.splitlines()[:2])
             raise MailboxesError(f"mailboxes were not carried: {said}", where=self._new)

@@ -31,6 +31,8 @@ from lab.zone_key import ZoneKey
 _SECRET_BYTES: Final = 32
 _PASSWORD_BYTES: Final = 18
 _EYAML_BITS: Final = 3072
+_DKIM_BITS: Final = 2048
+"""Not more: larger keys are not verified everywhere (RFC 8301, section 3.2)."""
 # The certificate is only a form that the public key has; nobody asks how old it is.
 _EYAML_DAYS: Final = 36500
 
@@ -94,7 +96,7 @@ class Secrets:
     @property
     def dkim(self) -> KeyPair:
         """What mail is signed with (RFC 6376): the public half as in DNS, the private one PEM."""
-        private = self._kept("dkim/key.pem", _rsa_key)
+        private = self._kept("dkim/key.pem", lambda: _rsa_key(bits=_DKIM_BITS))
         key = serialization.load_pem_private_key(private.encode(), password=None)
         public = key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -202,8 +204,8 @@ def _wireguard_key() -> str:
     return base64.b64encode(X25519PrivateKey.generate().private_bytes_raw()).decode()
 
 
-def _rsa_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_EYAML_BITS)
+def _rsa_key(*, bits: int = _EYAML_BITS) -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,

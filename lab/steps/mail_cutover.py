@@ -19,11 +19,14 @@ from lab.steps.mail_move import Move
 from lab.steps.mail_phases import Announce, Certify, Lower, MailPhase, Open, Serve
 from lab.steps.mail_records import Records, longest, pointed, sealed
 
-HOLD_SECONDS: Final = 15.0
+HOLD_SECONDS: Final = 10.0
 """After which a hold ends by itself, whatever has become of the operator."""
 
-DELTA_SECONDS: Final = 3.0
-"""How long the last delta may take by the measure of the one before it: people wait for it."""
+QUICK_SECONDS: Final = 3.0
+"""How long a delta may take before the last one is tried, for which people wait."""
+
+DELTA_SECONDS: Final = 4.0
+"""How long the last delta may take before it is given up and everybody goes on as before."""
 
 _DELTAS: Final = 10
 _DRAIN_SECONDS: Final = 60.0
@@ -98,7 +101,7 @@ class Take(MailPhase):
             self._until_quick(move.mailboxes.forth)
             with op.report.task("Hold the mail, move the last of it, pass it on"), self._held():
                 server.become("hold", seconds=HOLD_SECONDS)
-                move.mailboxes.forth(accounts, seconds=HOLD_SECONDS)
+                move.mailboxes.forth(accounts, seconds=DELTA_SECONDS)
                 move.mailboxes.filters(accounts)
                 server.become("pass")
 
@@ -123,7 +126,7 @@ class Take(MailPhase):
                 self._drain()
                 server.become("close")
                 op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
-                move.mailboxes.back(accounts, seconds=HOLD_SECONDS)
+                move.mailboxes.back(accounts, seconds=DELTA_SECONDS)
                 move.mailboxes.filters(accounts, back=True)
                 server.become("serve")
 
@@ -135,10 +138,10 @@ class Take(MailPhase):
             begun = time.monotonic()
             with op.report.task("Copy what has changed meanwhile"):
                 carry(accounts)
-            if time.monotonic() - begun < DELTA_SECONDS:
+            if time.monotonic() - begun < QUICK_SECONDS:
                 return
         raise StepError(
-            f"what changes between two copies takes longer than {DELTA_SECONDS:.0f} s to copy",
+            f"what changes between two copies takes longer than {QUICK_SECONDS:.0f} s to copy",
             where=self.move.old.name,
             remedy="Nobody was kept waiting. Run the step again when the servers have less to do",
         )
