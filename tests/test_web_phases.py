@@ -25,7 +25,7 @@ from lab.steps.web_cutover import TWO_YEARS, kept_for, phases, with_records
 from lab.steps.web_facts import THERE, Facts, Installed, as_records, kept, leading
 from lab.steps.web_move import Move
 
-NAMES = ("lower", "serve", "certify", "pass", "take", "point", "lengthen")
+NAMES = ("lower", "serve", "certify", "pass", "point", "take", "lengthen")
 OLD = ("198.18.20.20", "fd18:0:20::20")
 LIMIT = 5
 ZONE = zones.read(
@@ -102,9 +102,9 @@ def course(move: Move) -> list[Facts]:
     certified = frozenset(site.name for site in move.sites if site.certified)
     then(new=replace(installed, certified=certified))
     then(old=ApacheState(active=True, mode="passing"))
-    then(new=replace(found[-1].new, origins={}))
     moved = with_records(ZONE, [move.moved(record) for record in before[ZONE.origin]])
     then(content={ZONE.origin: moved}, zones={ZONE.origin: limited(moved)})
+    then(new=replace(found[-1].new, origins={}))
     then(ttl_limit=None, max_age=TWO_YEARS, zones={ZONE.origin: moved})
     return found
 

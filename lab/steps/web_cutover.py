@@ -1,4 +1,4 @@
-"""The last phases of the move: the data is on the new server, and so are the addresses."""
+"""The last phases of the move: the names lead to the new server, and the data is there."""
 
 from __future__ import annotations
 
@@ -24,17 +24,78 @@ if TYPE_CHECKING:
     from lab.operator.web_data import Site
 
 HOLD_SECONDS: Final = 8
-"""How long visitors of a site with data may be kept waiting at most, before they are let go on.
-
-Each of them holds a process of the old server, which has 150 by default and needs some itself.
-"""
+"""How long visitors of a site with data may be kept waiting at most, before they are let go on."""
 
 TWO_YEARS: Final = 2 * 365 * 24 * 3600
 """For how long browsers are told to remember HTTPS (RFC 6797)."""
 
 
+class Point(WebPhase):
+    """The names lead to the new server."""
+
+    name: ClassVar[str] = "point"
+    title: ClassVar[str] = "Let the names lead to the new server"
+    undoing: ClassVar[str] = "Let the names lead to the old server again"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        return [*Pass(move=self.move).lacks(facts), *self._otherwise(facts, self._new(facts))]
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        return self._otherwise(facts, facts.before) if facts.before else []
+
+    @override
+    def settles(self, facts: Facts) -> int:
+        return kept_for(facts)
+
+    @override
+    def fades(self, facts: Facts) -> int:
+        return kept_for(facts)
+
+    @override
+    def do(self, facts: Facts) -> None:
+        self._publish(facts, self._new(facts))
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        self._publish(facts, facts.before)
+
+    def _new(self, facts: Facts) -> dict[str, tuple[RecordSet, ...]]:
+        return {
+            origin: tuple(self.move.moved(record) for record in records)
+            for origin, records in facts.before.items()
+        }
+
+    def _otherwise(self, facts: Facts, wanted: Mapping[str, Sequence[RecordSet]]) -> list[str]:
+        """Return which records are not as wanted, in the data or as they are served."""
+        places = [("the data", facts.content)]
+        if facts.reachable:
+            places.append((self.move.new.name, facts.zones))
+        return [
+            f"{zone}: {where} does not have {record} {' '.join(record.values)}"
+            for where, zones in places
+            for zone, records in wanted.items()
+            for record in records
+            if record.values not in values_of(zones.get(zone), record)
+        ] + ([] if wanted else ["no record leads to the old server"])
+
+    def _publish(self, facts: Facts, wanted: Mapping[str, Sequence[RecordSet]]) -> None:
+        op = self.move.op
+        content = dict(facts.content)
+        for origin, records in wanted.items():
+            content[origin] = with_records(content[origin], records)
+        if content != facts.content:  # else it may hold the comments of people
+            op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content.values()))
+        self.puppet()
+
+
 class Take(WebPhase):
-    """The programs run on the new server, on all of the data."""
+    """The programs run on the new server, on all of the data.
+
+    The names lead to it already: who waits meanwhile waits there, where it costs little. Each who
+    came by the old server would hold a process of it, and wait for another one.
+    """
 
     name: ClassVar[str] = "take"
     title: ClassVar[str] = "Move the data while whoever wants it waits a moment"
@@ -43,7 +104,7 @@ class Take(WebPhase):
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
         return [
-            *Pass(move=self.move).lacks(facts),
+            *Point(move=self.move).lacks(facts),
             *(
                 f"the programs of {site.name} run on {self.move.old.name}"
                 for site in self.move.with_data
@@ -106,66 +167,6 @@ class Take(WebPhase):
                 raise
 
 
-class Point(WebPhase):
-    """The names lead to the new server."""
-
-    name: ClassVar[str] = "point"
-    title: ClassVar[str] = "Let the names lead to the new server"
-    undoing: ClassVar[str] = "Let the names lead to the old server again"
-
-    @override
-    def lacks(self, facts: Facts) -> Sequence[str]:
-        return [*Take(move=self.move).lacks(facts), *self._otherwise(facts, self._new(facts))]
-
-    @override
-    def left(self, facts: Facts) -> Sequence[str]:
-        return self._otherwise(facts, facts.before) if facts.before else []
-
-    @override
-    def settles(self, facts: Facts) -> int:
-        return kept_for(facts)
-
-    @override
-    def fades(self, facts: Facts) -> int:
-        return kept_for(facts)
-
-    @override
-    def do(self, facts: Facts) -> None:
-        self._publish(facts, self._new(facts))
-
-    @override
-    def undo(self, facts: Facts) -> None:
-        self._publish(facts, facts.before)
-
-    def _new(self, facts: Facts) -> dict[str, tuple[RecordSet, ...]]:
-        return {
-            origin: tuple(self.move.moved(record) for record in records)
-            for origin, records in facts.before.items()
-        }
-
-    def _otherwise(self, facts: Facts, wanted: Mapping[str, Sequence[RecordSet]]) -> list[str]:
-        """Return which records are not as wanted, in the data or as they are served."""
-        places = [("the data", facts.content)]
-        if facts.reachable:
-            places.append((self.move.new.name, facts.zones))
-        return [
-            f"{zone}: {where} does not have {record} {' '.join(record.values)}"
-            for where, zones in places
-            for zone, records in wanted.items()
-            for record in records
-            if record.values not in values_of(zones.get(zone), record)
-        ] + ([] if wanted else ["no record leads to the old server"])
-
-    def _publish(self, facts: Facts, wanted: Mapping[str, Sequence[RecordSet]]) -> None:
-        op = self.move.op
-        content = dict(facts.content)
-        for origin, records in wanted.items():
-            content[origin] = with_records(content[origin], records)
-        if content != facts.content:  # else it may hold the comments of people
-            op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content.values()))
-        self.puppet()
-
-
 class Lengthen(WebPhase):
     """Everything may be remembered as long as before, HTTPS included."""
 
@@ -175,7 +176,7 @@ class Lengthen(WebPhase):
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
-        wrong = list(Point(move=self.move).lacks(facts))
+        wrong = list(Take(move=self.move).lacks(facts))
         if facts.ttl_limit:
             wrong.append(f"nothing may be remembered for more than {facts.ttl_limit} s")
         if facts.max_age != TWO_YEARS:
@@ -234,4 +235,4 @@ def phases(move: Move) -> tuple[WebPhase, ...]:
     return tuple(each(move=move) for each in _PHASES)
 
 
-_PHASES: Final = (Lower, Serve, Certify, Pass, Take, Point, Lengthen)
+_PHASES: Final = (Lower, Serve, Certify, Pass, Point, Take, Lengthen)

@@ -1,6 +1,6 @@
 """The first phases of the move: the new server is there, certified, and gets the requests.
 
-From the third phase on every request is answered by the new server's edge, whichever server the
+From the fourth phase on every request is answered by the new server's edge, whichever server the
 visitor comes to. Programs that write still run on the old one, whose data is the only one.
 """
 

@@ -121,7 +121,7 @@ describe 'profile::web' do
         expect(file.sensitive_parameters).to include(:content)
         expect(file[:mode]).to eq('0600')
         is_expected.to contain_profile__systemd__unit('web-certificates.service')
-          .with_content(%r{^ExecStart=/usr/bin/dehydrated --cron --keep-going --privkey #{path}$})
+          .with_content(%r{^ExecStart=/usr/local/sbin/web-certificates #{path}$})
       end
 
       it 'tells browsers to remember HTTPS, over HTTPS' do

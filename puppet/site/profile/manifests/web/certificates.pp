@@ -60,6 +60,10 @@ class profile::web::certificates (
       mode   => '0755',
       source => 'puppet:///modules/profile/web/web-certificate',
       ;
+    '/usr/local/sbin/web-certificates':
+      mode   => '0755',
+      source => 'puppet:///modules/profile/web/web-certificates',
+      ;
   }
 
   profile::systemd::unit { 'web-certificates.service':
@@ -76,7 +80,7 @@ class profile::web::certificates (
     enable  => true,
     require => [
       Profile::Systemd::Unit['web-certificates.service', 'web-certificates.timer'],
-      File["${etc}/domains.txt", '/usr/local/sbin/web-certificate'],
+      File["${etc}/domains.txt", '/usr/local/sbin/web-certificate', '/usr/local/sbin/web-certificates'],
     ],
   }
 }
