@@ -14,6 +14,8 @@
 # @param recipient_delimiter what stands between a name and what its owner added to it
 # @param message_size how large a message may be, in bytes
 # @param sieve_before a Sieve script that is run before everybody's own
+# @param dkim_selector name of the key that mail is signed with, in the zones
+# @param dkim_key that key, PEM
 # @param password_secrets address -> hash of the password, with Dovecot's name of the scheme
 class profile::mail (
   Boolean $served = false,
@@ -27,6 +29,8 @@ class profile::mail (
   Pattern[/\A[+_=-]\z/] $recipient_delimiter = '+',
   Integer[1024] $message_size = 52428800,
   Optional[String[1]] $sieve_before = undef,
+  Optional[String[1]] $dkim_selector = undef,
+  Optional[Sensitive[String[1]]] $dkim_key = undef,
   Sensitive[Hash[Profile::Mail::Address, Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $password_secrets = Sensitive({}),
 ) {
   if $served {
@@ -58,6 +62,13 @@ class profile::mail (
     class { 'profile::mail::users':
       mailboxes        => $mailboxes,
       password_secrets => $password_secrets,
+    }
+
+    class { 'profile::mail::rspamd':
+      domains  => $domains,
+      selector => $dkim_selector,
+      key      => $dkim_key,
+      peers    => $peers,
     }
 
     class { 'profile::mail::postfix':

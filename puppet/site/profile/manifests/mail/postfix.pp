@@ -39,6 +39,7 @@ class profile::mail::postfix (
           'message_size'        => $message_size,
           'peers'               => $peers,
           'certificate'         => $profile::mail::certificate::path,
+          'milter'              => $profile::mail::rspamd::socket,
       }),
       # It complains of a name that it does not know, and says so by that alone.
       validate_cmd => "/bin/sh -c 'd=\$(mktemp -d) && cp % \$d/main.cf && cp ${etc}/master.cf \$d && \

@@ -1,0 +1,67 @@
+# @summary rspamd: judges what comes in, signs what goes out.
+#
+# It has a configuration of its own instead of Debian's, which loads fifty modules, most of which
+# ask somebody in the internet: this one asks the DNS for the sender's policies and nobody else.
+# There is no Redis, no web page, and nothing that learns.
+#
+# @param domains the domains whose mail is signed
+# @param selector name of the key in the zones
+# @param key the key, PEM
+# @param peers addresses of the server that hands over what it gets: not it is judged, but who came to it
+class profile::mail::rspamd (
+  Array[Profile::Mail::Domain] $domains,
+  Optional[Pattern[/\A[a-z0-9][a-z0-9-]*\z/]] $selector = undef,
+  Optional[Sensitive[String[1]]] $key = undef,
+  Array[Stdlib::IP::Address::Nosubnet] $peers = [],
+) {
+  $etc = '/etc/rspamd'
+  $socket = '/run/rspamd/milter.sock'
+  $signs = $selector =~ NotUndef and $key =~ NotUndef
+
+  package { 'rspamd':
+    ensure  => installed,
+    # Its socket is for Postfix alone, whose group must be there.
+    require => Package['postfix'],
+  }
+
+  file {
+    default:
+      ensure  => file,
+      owner   => 'root',
+      require => Package['rspamd'],
+      notify  => Service['rspamd.service'],
+      ;
+    "${etc}/dkim.key":
+      ensure    => stdlib::ensure($signs, 'file'),
+      group     => '_rspamd',
+      mode      => '0640',
+      show_diff => false,
+      content   => $key,
+      ;
+    "${etc}/rspamd.conf":
+      group   => 'root',
+      mode    => '0644',
+      content => epp('profile/mail/rspamd.conf.epp', {
+          'socket'   => $socket,
+          'domains'  => $signs ? {
+            true    => $domains,
+            default => [],
+          },
+          'selector' => $selector,
+          'key'      => "${etc}/dkim.key",
+          'peers'    => $peers,
+      }),
+      ;
+  }
+
+  profile::systemd::dropin { 'rspamd.service':
+    content => epp('profile/mail/rspamd.service.epp', { 'socket' => $socket }),
+    require => Package['rspamd'],
+    notify  => Service['rspamd.service'],
+  }
+
+  service { 'rspamd.service':
+    ensure => running,
+    enable => true,
+  }
+}
