@@ -21,7 +21,12 @@ class profile::web (
   include fleet
 
   unless $served.empty {
-    $mine = $sites.filter |$name, $site| { $name in $served }
+    $mine = $sites.filter |$name, $site| {
+      $site['service'] ? {
+        undef   => $name in $served,
+        default => profile::web::serves($site['service']),
+      }
+    }
 
     class { 'profile::web::edge':
       sites       => $mine,

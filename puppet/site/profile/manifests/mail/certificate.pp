@@ -1,7 +1,7 @@
 # @summary The certificate that Postfix and Dovecot show.
 #
-# Neither starts without one, and none is to be had before the world finds this host: until then
-# there is one that nobody believes.
+# It is asked for with those of the sites (`profile::web::certificates`). Neither starts without one,
+# and none is to be had before the world finds this host: until then there is one that nobody believes.
 #
 # @param hostname the name in that one
 class profile::mail::certificate (
@@ -9,25 +9,35 @@ class profile::mail::certificate (
 ) {
   $directory = '/etc/ssl/fleet'
   $path = "${directory}/mail.pem"
+  $bring = '/usr/local/sbin/certificate-mail'
 
   package { 'openssl':
     ensure => installed,
   }
 
-  file { $directory:
-    ensure => directory,
-    owner  => 'root',
-    group  => 'root',
-    mode   => '0755',
+  file {
+    default:
+      owner => 'root',
+      group => 'root',
+      mode  => '0755',
+      ;
+    $directory:
+      ensure => directory,
+      ;
+    # The name under which the hook of the sites' certificates looks for it.
+    $bring:
+      ensure => file,
+      source => 'puppet:///modules/profile/mail/certificate-mail',
+      ;
   }
 
-  # Key and chain in one file, so that they are replaced in one step.
   exec { 'mail: a certificate to begin with':
-    command => "/bin/sh -c 'umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
--days 3650 -subj /CN=${hostname} -keyout ${path}.key -out ${path}.chain 2>/dev/null && \
-cat ${path}.key ${path}.chain >${path}.new && rm ${path}.key ${path}.chain && mv -T ${path}.new ${path}'",
+    command => "${bring} begin ${hostname}",
     path    => ['/usr/bin', '/bin'],
     creates => $path,
-    require => [File[$directory], Package['openssl']],
+    require => [
+      File[$directory, $bring],
+      Package['openssl'],
+    ],
   }
 }

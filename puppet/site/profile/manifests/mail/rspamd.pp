@@ -7,12 +7,10 @@
 # @param domains the domains whose mail is signed
 # @param selector name of the key in the zones
 # @param key the key, PEM
-# @param peers addresses of the server that hands over what it gets: not it is judged, but who came to it
 class profile::mail::rspamd (
   Array[Profile::Mail::Domain] $domains,
   Optional[Pattern[/\A[a-z0-9][a-z0-9-]*\z/]] $selector = undef,
   Optional[Sensitive[String[1]]] $key = undef,
-  Array[Stdlib::IP::Address::Nosubnet] $peers = [],
 ) {
   $etc = '/etc/rspamd'
   $socket = '/run/rspamd/milter.sock'
@@ -49,7 +47,6 @@ class profile::mail::rspamd (
           },
           'selector' => $selector,
           'key'      => "${etc}/dkim.key",
-          'peers'    => $peers,
       }),
       ;
   }

@@ -5,10 +5,13 @@
 # @param sites the sites, with the names that want a certificate
 # @param acme who issues them
 # @param account_key key of the account, PEM
+# @param others name -> a certificate that another service shows; `/usr/local/sbin/certificate-NAME`,
+#   which is that service's, brings it there
 class profile::web::certificates (
   Hash[Profile::Web::Name, Profile::Web::Description, 1] $sites,
   Profile::Web::Acme $acme,
   Sensitive[String[1]] $account_key,
+  Hash[Profile::Web::Name, Profile::Web::Certificate] $others = {},
 ) {
   include fleet
 
@@ -17,8 +20,11 @@ class profile::web::certificates (
   # Whoever changes the authority has another account there, with the same key.
   $account = "${state}/${acme['directory'].regsubst('[^a-z0-9]+', '-', 'G')}.pem"
   $certified = $sites.filter |$name, $site| { !pick($site['certified'], []).empty }
-  $lines = $certified.map |$name, $site| {
-    $names = $site['certified'].map |$label| { profile::web::fqdn($label) }
+  $shown = $others.filter |$name, $other| { profile::web::serves($other['service']) }
+  $labels = $certified.reduce({}) |$all, $pair| { $all + { $pair[0] => $pair[1]['certified'] } }
+  $more = $shown.reduce({}) |$all, $pair| { $all + { $pair[0] => $pair[1]['names'] } }
+  $lines = ($labels + $more).map |$name, $wanted| {
+    $names = $wanted.map |$label| { profile::web::fqdn($label) }
     "${names.join(' ')} > ${name}\n"
   }
 
