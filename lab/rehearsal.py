@@ -18,12 +18,15 @@ from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.steps import STEPS, Step, step_class
 from lab.verdict import Budget, Outcome, Verdict
 from lab.watch import Watch
+from lab.watch_mail import MailBudget
 
 COLOURS = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
 # No step may cost a look-up, and it takes many to know.
 COSTS_NOTHING = Budget(failed=0, at_least=10_000)
 # What steps may cost visitors of the sites, where those have anything to do with it.
 VISITS: Mapping[str, Budget] = {"web": Budget(failed=0, at_least=20_000)}
+# What steps may cost those who read and write mail, where those have anything to do with it.
+MAIL: Mapping[str, MailBudget] = {"mail": MailBudget(at_least=200)}
 
 
 class RehearsalCheckError(CheckFailedError):
@@ -134,8 +137,14 @@ def under_load(lab: Lab, step: Step, *, budget: Budget = COSTS_NOTHING) -> Rehea
         step: the step.
         budget: what it may cost those who look names up.
     """
-    visits = VISITS.get(step.name)
-    with Watch(lab=lab, title=f"Step {step.name}", budget=budget, visits=visits) as watch:
+    watching = Watch(
+        lab=lab,
+        title=f"Step {step.name}",
+        budget=budget,
+        visits=VISITS.get(step.name),
+        mail=MAIL.get(step.name),
+    )
+    with watching as watch:
         start = time.monotonic()
         with watch.marks.span("step", step.name):
             perform(step)

@@ -114,6 +114,7 @@ class Verdict:
         budget: what was allowed; ``None`` when something else was judged.
         figures: of all targets together.
         targets: of each.
+        notes: what else is worth knowing, whatever the outcome.
     """
 
     subject: str
@@ -122,6 +123,7 @@ class Verdict:
     budget: Budget | None = None
     figures: Figures = field(default_factory=Figures)
     targets: tuple[Figures, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return it on one line."""

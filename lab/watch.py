@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab import operate, watch_web
+from lab import operate, watch_mail, watch_web
 from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.lookups import lookups
@@ -24,11 +24,13 @@ from lab.report.record import Run, render
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.store import root
 from lab.users.ledger import balance
+from lab.users.mail_plan import MAIL
 from lab.users.plan import both, standard_plan
 from lab.users.probes import LOOKUP, Lookup, Plan
 from lab.users.session import Users, UsersError
 from lab.users.visits import ENTRY, VISIT
 from lab.verdict import Budget, Verdict, guarded
+from lab.watch_mail import MailBudget
 from lab.world.machines import REGISTRY, RESOLVER
 from lab.world.names import fleet_zones, machine_address
 
@@ -68,6 +70,7 @@ class Watch:
         budget: what it may cost those who look names up.
         secure: whether the resolver must have validated what it tells them.
         visits: what it may cost visitors of the sites; without it there are none.
+        mail: what it may cost those who read and write mail; without it there are none.
     """
 
     def __init__(
@@ -78,19 +81,18 @@ class Watch:
         budget: Budget,
         secure: bool = False,
         visits: Budget | None = None,
+        mail: MailBudget | None = None,
     ) -> None:
         self._lab = lab
         self._title = title
         self._budget = budget
         self._visits = visits
+        self._mail = mail
         self._started = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         self.directory = root() / "records" / f"{self._started:%Y%m%d-%H%M%S}-{slug}"
-        self._users = Users(
-            ssh=lab.ssh,
-            plan=self._plan(secure=secure),
-            directory=self.directory,
-        )
+        self._playing = self._plan(secure=secure)
+        self._users = Users(ssh=lab.ssh, plan=self._playing, directory=self.directory)
         self.verdicts: tuple[Verdict, ...] = ()
 
     @property
@@ -113,18 +115,19 @@ class Watch:
         self._users.__enter__()
         return self
 
-    def hold(self, *, until: int = 0, visits: int = 0) -> None:
+    def hold(self, *, until: int = 0, visits: int = 0, mail: int = 0) -> None:
         """Let the users go on until they have asked often enough.
 
         Args:
             until: look-ups.
             visits: pages.
+            mail: messages, from elsewhere.
 
         Raises:
             UsersError: they do not get there.
         """
         deadline = time.monotonic() + HOLD_SECONDS
-        for kind, wanted in ((LOOKUP, until), (VISIT, visits)):
+        for kind, wanted in ((LOOKUP, until), (VISIT, visits), (MAIL, mail)):
             while (total := self._users.progress(kind).total) < wanted:
                 if time.monotonic() > deadline:
                     raise UsersError(f"only {total} of {wanted} {kind}s in {HOLD_SECONDS:.0f} s")
@@ -135,6 +138,7 @@ class Watch:
         self.hold(
             until=self._budget.at_least + self._budget.failed,
             visits=self._visits.at_least + self._visits.failed if self._visits else 0,
+            mail=self._mail.at_least if self._mail else 0,
         )
 
     def __exit__(
@@ -148,6 +152,7 @@ class Watch:
         self.verdicts = (
             self._users.verdict(self._title, budget=self._budget),
             *(self._of_the_web(self._visits) if self._visits else ()),
+            *(self._of_mail(self._mail) if self._mail else ()),
         )
         for listener in _listeners:
             for verdict in self.verdicts:
@@ -179,11 +184,14 @@ class Watch:
             ),
             fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
         )
-        if not self._visits:
-            return plan
-        visitors, writers = watch_web.visitors(lab, operator, zones)
-        roots = operator.acme.roots()
-        return replace(plan, visitors=visitors, writers=writers, authorities=roots)
+        if self._visits:
+            visitors, writers = watch_web.visitors(lab, operator, zones)
+            plan = replace(plan, visitors=visitors, writers=writers)
+        if self._mail:
+            plan = replace(plan, mail=watch_mail.mail_users(lab))
+        if self._visits or self._mail:
+            plan = replace(plan, authorities=operator.acme.roots())
+        return plan
 
     def _of_the_web(self, budget: Budget) -> Iterator[Verdict]:
         """Judge what visitors saw, and what became of what they wrote."""
@@ -197,6 +205,16 @@ class Watch:
             return balance(users.history(), book, subject=subject)
 
         yield guarded(subject, ledger)
+
+    def _of_mail(self, budget: MailBudget) -> Iterator[Verdict]:
+        """Judge what became of mail, and of those who read and write it."""
+        return watch_mail.verdicts(
+            self._lab,
+            self._users.history,
+            plan=self._playing,
+            budget=budget,
+            title=self._title,
+        )
 
 
 def current_zones(lab: Lab) -> list[Zone]:

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 MOST_REASONS: Final = 20
 """Kinds of failure listed; the rest is one line that says how many."""
 
-_TITLES: Final = {"lookup": "Look-ups", "visit": "Pages", "entry": "Entries in the guest book"}
+_TITLES: Final = {
+    "lookup": "Look-ups",
+    "visit": "Pages",
+    "entry": "Entries in the guest book",
+    "mail": "Messages from elsewhere",
+    "submission": "Messages sent with a password",
+    "login": "Log-ins",
+    "imap": "Signs of life of the mailbox",
+    "seen": "Messages shown",
+    "change": "Changes of mailboxes",
+    "relay": "Tries to relay, and to get in",
+}
 _WORDS: Final = {Outcome.OK: "Passed", Outcome.UNKNOWN: "Unknown", Outcome.FAIL: "Failed"}
 _SIGNS: Final = {Outcome.OK: "✓", Outcome.UNKNOWN: "?", Outcome.FAIL: "✗"}
 

@@ -28,6 +28,7 @@ import dns.name
 import dns.rdatatype
 
 from lab.history import HistoryWriter, Operation
+from lab.users import mail_playing
 from lab.users.probes import LOOKUP, Lookup, Plan, Probe
 from lab.users.resolving import Exchange, NoAnswerError, Reply, Stub, fault_in
 from lab.users.visiting import Browser
@@ -175,6 +176,9 @@ async def run(plan: Plan, *, writer: HistoryWriter) -> None:
             for number, player in enumerate(everybody):
                 delay = player.cadence * number / len(everybody)
                 playing.create_task(play(player, writer=writer, stop=stop, delay=delay))
+            playing.create_task(
+                mail_playing.play(plan.mail, authorities=plan.authorities, writer=writer, stop=stop)
+            )
             tell_systemd("READY=1")
     finally:
         flushing.cancel()

@@ -6,9 +6,10 @@ Shipped to the outside machine: standard library only.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
+from lab.users.mail_plan import MailUsers
 from lab.users.visits import Visit, Visitor, Writer
 
 LOOKUP: Final = "lookup"
@@ -96,13 +97,15 @@ class Plan:
         probes: who look names up.
         visitors: who look at pages.
         writers: who write.
-        authorities: certificates, PEM, of whom visitors believe.
+        authorities: certificates, PEM, of whom everybody believes.
+        mail: who writes and reads mail.
     """
 
     probes: tuple[Probe, ...] = ()
     visitors: tuple[Visitor, ...] = ()
     writers: tuple[Writer, ...] = ()
     authorities: str = ""
+    mail: MailUsers = field(default_factory=MailUsers)
 
     @property
     def rate(self) -> float:
@@ -128,6 +131,7 @@ class Plan:
             visitors=tuple(_visitor(**entry) for entry in given["visitors"]),
             writers=tuple(Writer(**entry) for entry in given["writers"]),
             authorities=given["authorities"],
+            mail=MailUsers.of(given["mail"]),
         )
 
 

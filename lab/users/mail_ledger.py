@@ -1,0 +1,245 @@
+"""The ledger of mail: every message that was accepted is where it belongs, once. Pure.
+
+Two things are judged. What was handed over must be in each right mailbox exactly once, and must
+not come back. What people did to their mailboxes must be as the server last confirmed it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from lab.users.mail_books import ABSENT, Books, Place, kept
+from lab.users.mail_changes import (
+    State,
+    placed,
+)
+from lab.users.mail_plan import CHANGE, MAIL, SEEN, SUBMISSION
+from lab.verdict import Figures, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from lab.history import History, Operation
+    from lab.users.mail_census import Census, Found
+    from lab.users.mail_plan import MailUsers
+
+_NS: Final = 1_000_000_000
+_SHOWN: Final = 3
+
+
+def fault(states: frozenset[State], found: State) -> str:
+    """Return what is wrong with what was found of a message in one mailbox, empty when nothing."""
+    if found in states:
+        return ""
+    counts = {len(state) for state in states}
+    if len(found) < min(counts):
+        return "lost"
+    if len(found) > max(counts):
+        return "there more than once" if max(counts) else "with somebody else"
+    places = {tuple(folder for folder, _ in state) for state in states}
+    if tuple(folder for folder, _ in found) not in places:
+        return "in the wrong folder"
+    return "with other flags"
+
+
+def held(census: Census) -> dict[Place, State]:
+    """Return what each mailbox has of each message."""
+    found: defaultdict[Place, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    for message in census.messages:
+        found[message.owner, message.mark].append((message.folder, frozenset(message.flags)))
+    return {place: placed(copies) for place, copies in found.items()}
+
+
+def mail_balance(
+    history: History,
+    *,
+    users: MailUsers,
+    census: Census,
+    subject: str,
+    late: float | None = None,
+    at_least: int = 1,
+) -> Verdict:
+    """Judge whether every message is in each right mailbox exactly once.
+
+    Args:
+        history: what was tried.
+        users: who tried it.
+        census: what is there in the end.
+        subject: what to call it.
+        late: seconds from acceptance until a reader is shown it, at most; any when None.
+        at_least: messages that must have been accepted, or nothing is known.
+    """
+    books = kept(history, users)
+    faults = _of_boxes(books, held(census))
+    for mark, what in (*_abroad(books, census), *_returned(books, census)):
+        faults[what].add(mark)
+    for mark in _unshown(history, users, census):
+        faults["never shown to whoever looks for what is new"].add(mark)
+    delays = lateness(history, books, users)
+    if late is not None:
+        faults[f"later than {late:g} s"] |= {mark for mark, delay in delays.items() if delay > late}
+    accepted = [mark for mark, one in books.sent.items() if one.accepted_ns is not None]
+    reasons = [
+        f"{len(marks):,} {what}: {_some(sorted(marks))}" for what, marks in faults.items() if marks
+    ]
+    outcome = Outcome.FAIL if reasons else Outcome.OK
+    if len(accepted) < at_least:
+        outcome = max(outcome, Outcome.UNKNOWN)
+        reasons.append(f"only {len(accepted):,} accepted, {at_least:,} needed to know")
+    return Verdict(
+        subject=subject,
+        outcome=outcome,
+        reasons=tuple(reasons),
+        notes=tuple(_of_lateness(delays)),
+        figures=Figures(
+            total=len(accepted),
+            failed=len(set().union(*faults.values())),
+            slowest=max(delays.values(), default=0.0),
+        ),
+    )
+
+
+def changes_balance(history: History, *, users: MailUsers, census: Census, subject: str) -> Verdict:
+    """Judge whether mailboxes are as their owners left them, and as their programs know them.
+
+    Args:
+        history: what was tried.
+        users: who tried it.
+        census: what is there in the end.
+        subject: what to call it.
+    """
+    books, here = kept(history, users), held(census)
+    faults: defaultdict[str, set[str]] = defaultdict(set)
+    for place, states in books.states.items():
+        what = fault(states, here.get(place, ABSENT))
+        if what and (place in books.touched or what == "with other flags"):
+            faults[what].add(f"{place[1]} of {place[0]}")
+    for (owner, name), allowed in books.folders.items():
+        now = frozenset(
+            word
+            for word, all_ in (("there", census.folders), ("subscribed", census.subscribed))
+            if (owner, name) in all_
+        )
+        if now not in allowed:
+            faults["folders are not as they were left"].add(f"{name} of {owner}")
+    faults["changes refused"] |= set(books.refused)
+    faults["numbers are not what they were"] |= set(_renumbered(history, users, census))
+    confirmed = sum(item.kind == CHANGE and item.ok is True for item in history.operations)
+    reasons = [
+        f"{len(found):,} {what}: {_some(sorted(found))}" for what, found in faults.items() if found
+    ]
+    outcome = Outcome.FAIL if reasons else Outcome.OK
+    if not confirmed:
+        outcome, reasons = max(outcome, Outcome.UNKNOWN), [*reasons, "nothing was changed"]
+    return Verdict(
+        subject=subject,
+        outcome=outcome,
+        reasons=tuple(reasons),
+        figures=Figures(total=confirmed, failed=sum(map(len, faults.values()))),
+    )
+
+
+def _of_boxes(books: Books, here: Mapping[Place, State]) -> defaultdict[str, set[str]]:
+    """Compare each mailbox; what its owner has changed counts here when it is gone or doubled."""
+    faults: defaultdict[str, set[str]] = defaultdict(set)
+    for place, states in books.states.items():
+        what = fault(states, here.get(place, ABSENT))
+        if what and what != "with other flags" and place[1] in books.sent:
+            faults[what].add(place[1])
+    for owner, mark in here:
+        if mark in books.sent and (owner, mark) not in books.states:
+            faults["with somebody else"].add(mark)
+    return faults
+
+
+def _abroad(books: Books, census: Census) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with messages that had to leave the fleet."""
+    arrived = Counter(census.abroad)
+    for mark, one in books.sent.items():
+        for address in one.letter.abroad:
+            count = arrived[address, mark]
+            if count < one.copies.start:
+                yield mark, "lost"
+            elif count >= one.copies.stop:
+                yield mark, "there more than once"
+
+
+def _returned(books: Books, census: Census) -> Iterator[tuple[str, str]]:
+    for mark in census.returned:
+        if mark in books.sent:
+            yield mark, "sent back"
+    for mark, one in books.sent.items():
+        if one.refused:
+            yield mark, "refused for good"
+
+
+def _sightings(history: History, users: MailUsers) -> Iterator[tuple[str, Operation]]:
+    """Yield whose mailbox it was that a message was shown in, and the moment."""
+    owners = {reader.name: reader.account.name for reader in users.readers}
+    for item in history.operations:
+        if item.kind == SEEN and item.ok and item.target in owners:
+            yield owners[item.target], item
+
+
+def _unshown(history: History, users: MailUsers, census: Census) -> Iterator[str]:
+    """Yield what lies in INBOX below what a reader was shown last, and was never shown to them."""
+    shown: defaultdict[str, set[str]] = defaultdict(set)
+    last: dict[str, tuple[int, int]] = {}
+    for owner, item in _sightings(history, users):
+        shown[owner].add(item.what)
+        _, validity, uid = item.detail.split()
+        last[owner] = max(last.get(owner, (0, 0)), (int(validity), int(uid)))
+    mine = {
+        item.what.split(" ")[0] for item in history.operations if item.kind in (MAIL, SUBMISSION)
+    }
+    for message in census.messages:
+        if message.owner in last and message.folder == "INBOX" and message.mark in mine:
+            known, highest = last[message.owner]
+            if (
+                message.validity == known
+                and message.uid <= highest
+                and message.mark not in shown[message.owner]
+            ):
+                yield message.mark
+
+
+def _renumbered(history: History, users: MailUsers, census: Census) -> Iterator[str]:
+    """Yield what programs would download again, or take for something else."""
+    for item in history.operations:
+        if item.kind == SEEN and item.ok is False:
+            yield f"{item.target}: {item.detail}"
+    numbers = {(message.owner, message.folder, message.uid): message for message in census.messages}
+    validities: dict[tuple[str, str], int] = {
+        (message.owner, message.folder): message.validity for message in census.messages
+    }
+    for owner, item in _sightings(history, users):
+        folder, validity, uid = item.detail.split()
+        if validities.get((owner, folder), int(validity)) != int(validity):
+            yield f"{folder} of {owner} has another UIDVALIDITY"
+        now: Found | None = numbers.get((owner, folder, int(uid)))
+        if now and now.mark != item.what:
+            yield f"{folder} {uid} of {owner} is {now.mark}, and was {item.what}"
+
+
+def lateness(history: History, books: Books, users: MailUsers) -> dict[str, float]:
+    """Return for each message how long it took until the last of its readers was shown it."""
+    found: dict[str, float] = {}
+    for _, item in _sightings(history, users):
+        one = books.sent.get(item.what)
+        if one and one.accepted_ns is not None:
+            delay = max(0.0, (item.end_ns - one.accepted_ns) / _NS)
+            found[item.what] = max(found.get(item.what, 0.0), delay)
+    return found
+
+
+def _of_lateness(delays: Mapping[str, float]) -> Iterator[str]:
+    values = sorted(delays.values())
+    if len(values) > 1:
+        most = statistics.quantiles(values, n=20, method="inclusive")[-1]
+        yield f"shown after at most {values[-1]:.2f} s, 95 % of them within {most:.2f} s"
+
+
+def _some(found: Sequence[str] | Iterable[str]) -> str:
+    listed = list(found)
+    return ", ".join(listed[:_SHOWN]) + (" ..." if len(listed) > _SHOWN else "")

@@ -1,0 +1,159 @@
+"""People of a lab's mailboxes: who they are, and what is in their mailboxes in the end."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from lab.history import History
+from lab.lab import Lab
+from lab.users.mail_census import Census
+from lab.users.mail_ledger import changes_balance, mail_balance
+from lab.users.mail_plan import IMAP, LOGIN, RELAY, SUBMISSION, Account, MailUsers
+from lab.users.mail_standard import standard_mail_users
+from lab.users.plan import both
+from lab.users.probes import Plan
+from lab.users.session import shipped
+from lab.verdict import Budget, Outcome, Verdict, guarded, judge
+from lab.world.legacy.image.seed.people import PEOPLE
+from lab.world.machines import FOREIGN_MAIL, MAILER, OUTSIDE, RESOLVER
+from lab.world.names import foreign_domain, machine_address, machine_name
+
+_MANY: Final = 1_000
+_ABROAD: Final = """
+import json, pathlib, re, sys
+found, returned = [], []
+for path in pathlib.Path(sys.argv[1]).glob("*/*"):
+    text = path.read_text("utf-8", "replace").replace("\\r", "")
+    head, _, body = text.partition("\\n\\n")
+    to = re.search(r"^Delivered-To: (.*)$", head, re.M)
+    mark = re.search(r"^Message-ID: <(gp-[0-9a-f]{16})@", head, re.M | re.I)
+    if to and mark:
+        found.append([to[1].strip().lower(), mark[1]])
+    elif "\\nAction: failed" in body:
+        returned += set(re.findall(r"gp-[0-9a-f]{16}", body))
+print(json.dumps([found, returned]))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailBudget:
+    """What may become of mail, and of those who read and write it.
+
+    Attributes:
+        at_least: messages that must have been accepted, or nothing is known.
+        late: seconds from acceptance until a reader is shown a message; any when None.
+        settle: seconds after the end in which what is under way may still arrive.
+        imap: for readers. Each try to connect again counts as failed: it is the gap that matters.
+        submission: for those who send; each refused try counts as failed.
+        logins: for the right password.
+        relay: for strangers.
+    """
+
+    at_least: int = 50
+    late: float | None = None
+    settle: float = 90.0
+    imap: Budget = field(default_factory=lambda: Budget(failed=_MANY, gap=5.0, at_least=200))
+    submission: Budget = field(default_factory=lambda: Budget(failed=_MANY, gap=15.0))
+    logins: Budget = field(default_factory=Budget)
+    relay: Budget = field(default_factory=lambda: Budget(at_least=10))
+
+
+def mail_users(lab: Lab) -> MailUsers:
+    """Return the people of a lab."""
+    fleet, site = lab.fleet, lab.site
+    domain = fleet.domain
+    hosts = [host for host in fleet.hosts.values() if host.role == "production"]
+    addresses = [site.address(host) for host in (fleet.legacy, *hosts)]
+    return standard_mail_users(
+        resolver=both(machine_address(site, RESOLVER)),
+        domain=domain,
+        accounts=[
+            Account(
+                name=one.name,
+                login=one.login(domain),
+                password=one.password,
+                address=one.address(domain),
+            )
+            for one in PEOPLE
+            if not one.locked
+        ],
+        mailer=machine_name(fleet, MAILER).rstrip("."),
+        foreign=foreign_domain(fleet).rstrip("."),
+        servers=[str(each) for one in addresses for each in (one.v4, one.v6)],
+    )
+
+
+def census(lab: Lab, plan: Plan) -> Census:
+    """Read every mailbox, from outside and by its owner, and what came to those elsewhere."""
+    directory = f"/run/generalprove-census-{secrets.token_hex(4)}"
+    lab.ssh.write(OUTSIDE, f"{directory}/users.zip", shipped())
+    lab.ssh.write(OUTSIDE, f"{directory}/plan.json", plan.to_json())
+    try:
+        said = lab.ssh.run(
+            OUTSIDE,
+            [
+                *("env", f"PYTHONPATH={directory}/users.zip", "timeout", "120"),
+                *("python3", "-m", "lab.users.mail_census", f"{directory}/plan.json"),
+            ],
+        ).stdout
+    finally:
+        lab.ssh.run(OUTSIDE, ["rm", "-rf", directory], check=False)
+    found = Census.of(json.loads(said))
+    abroad = lab.engine.run(MAILER, ["python3", "-c", _ABROAD, FOREIGN_MAIL]).output
+    arrived, returned = json.loads(abroad)
+    return found + Census(
+        abroad=tuple((address, mark) for address, mark in arrived), returned=tuple(returned)
+    )
+
+
+def verdicts(
+    lab: Lab, history: Callable[[], History], *, plan: Plan, budget: MailBudget, title: str
+) -> Iterator[Verdict]:
+    """Judge what became of mail and of its people, once nothing is under way any more.
+
+    Args:
+        lab: the lab.
+        history: returns what they saw.
+        plan: what they did.
+        budget: what it may cost.
+        title: what happened meanwhile.
+    """
+    found = Census()
+
+    def mail() -> Verdict:
+        nonlocal found
+        deadline = time.monotonic() + budget.settle
+        while True:
+            found = census(lab, plan)
+            verdict = mail_balance(
+                history(),
+                users=plan.mail,
+                census=found,
+                subject=f"{title}: mail",
+                late=budget.late,
+                at_least=budget.at_least,
+            )
+            lost = any(" lost: " in reason for reason in verdict.reasons)
+            if verdict.outcome is not Outcome.FAIL or not lost or time.monotonic() > deadline:
+                return verdict
+            time.sleep(1)
+
+    yield guarded(f"{title}: mail", mail)
+    for kind, allowed, what in (
+        (IMAP, budget.imap, "imap"),
+        (LOGIN, budget.logins, "logins"),
+        (SUBMISSION, budget.submission, "submission"),
+        (RELAY, budget.relay, "relay"),
+    ):
+        subject = f"{title}: {what}"
+        yield guarded(subject, lambda: judge(history(), subject=subject, kind=kind, budget=allowed))  # noqa: B023
+    subject = f"{title}: flags and folders"
+    yield guarded(
+        subject,
+        lambda: changes_balance(history(), users=plan.mail, census=found, subject=subject),
+    )

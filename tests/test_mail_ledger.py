@@ -1,0 +1,281 @@
+"""The ledger of mail: every accepted message is where it belongs, once, as its owner left it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.history import History, Operation
+from lab.users.mail_census import Census, Found
+from lab.users.mail_changes import Change
+from lab.users.mail_ledger import changes_balance, mail_balance
+from lab.users.mail_messages import UNSURE
+from lab.users.mail_plan import (
+    CHANGE,
+    MAIL,
+    SEEN,
+    Account,
+    Box,
+    Correspondent,
+    Letter,
+    MailUsers,
+    Mover,
+    Reader,
+)
+from lab.verdict import Outcome, Verdict
+
+FAR = "astrid@far.example"
+ONE = Letter(sender=FAR, to="kari@x", boxes=(Box(owner="kari"),))
+LIST = Letter(
+    sender=FAR, to="alle@x", boxes=(Box(owner="kari"), Box(owner="odd")), abroad=("odd@far",)
+)
+FILED = Letter(sender="salg@y", to="kari@x", boxes=(Box(owner="kari", folder="K", flags=("v",)),))
+KARI = Account(name="kari", login="kari@x", password="", address="kari@x")
+USERS = MailUsers(
+    accounts=(KARI,),
+    correspondents=(Correspondent(name="c", route="MX", family="4", letters=(ONE, LIST, FILED)),),
+    readers=(Reader(name="r", account=KARI, host="mail.x", family="4"),),
+    movers=(Mover(name="m", account=KARI, host="mail.x", family="4", folders=("K",)),),
+)
+
+
+def op(
+    kind: str, target: str, what: str, *, ok: bool | None = True, at: float = 0, detail: str = ""
+) -> Operation:
+    end = round(at * 1e9) + 1
+    return Operation(
+        kind=kind, target=target, what=what, start_ns=end - 1, end_ns=end, ok=ok, detail=detail
+    )
+
+
+def sent(mark: str, letter: Letter = ONE, *, ok: bool | None = True, detail: str = "") -> Operation:
+    return op(MAIL, "c", f"{mark} {letter.sender} {letter.to}", ok=ok, detail=detail)
+
+
+def changed(
+    verb: str,
+    mark: str,
+    folder: str,
+    to: str = "",
+    *flags: str,
+    ok: bool | None = True,
+    at: float = 1,
+) -> Operation:
+    change = Change(verb=verb, what=mark, folder=folder, to=to, flags=flags)  # type: ignore[arg-type]
+    return op(CHANGE, "m", str(change), ok=ok, at=at)
+
+
+def seen(mark: str, uid: int, *, validity: int = 7, at: float = 2) -> Operation:
+    return op(SEEN, "r", mark, at=at, detail=f"INBOX {validity} {uid}")
+
+
+def found(
+    mark: str,
+    owner: str = "kari",
+    folder: str = "INBOX",
+    *flags: str,
+    uid: int = 1,
+    validity: int = 7,
+) -> Found:
+    return Found(owner=owner, folder=folder, validity=validity, uid=uid, mark=mark, flags=flags)
+
+
+def mail(operations: list[Operation], *messages: Found, **more: object) -> Verdict:
+    census = Census(messages=messages, **more)  # type: ignore[arg-type]
+    return mail_balance(History.of(operations), users=USERS, census=census, subject="mail")
+
+
+def changes(operations: list[Operation], *messages: Found, **more: object) -> Verdict:
+    census = Census(messages=messages, **more)  # type: ignore[arg-type]
+    return changes_balance(History.of(operations), users=USERS, census=census, subject="changes")
+
+
+def test_what_was_accepted_is_in_every_right_mailbox_once() -> None:
+    verdict = mail(
+        [sent("gp-1"), sent("gp-2", LIST), sent("gp-3", FILED)],
+        found("gp-1"),
+        found("gp-2"),
+        found("gp-2", "odd"),
+        found("gp-3", "kari", "K", "v"),
+        abroad=(("odd@far", "gp-2"),),
+    )
+    assert (verdict.outcome, verdict.reasons) == (Outcome.OK, ())
+    assert (verdict.figures.total, verdict.figures.failed) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("letter", "messages", "abroad", "why"),
+    [
+        (ONE, [], [], "1 lost: gp-1"),
+        (ONE, [found("gp-1"), found("gp-1", uid=2)], [], "1 there more than once: gp-1"),
+        (ONE, [found("gp-1", folder="Junk")], [], "1 in the wrong folder: gp-1"),
+        (ONE, [found("gp-1"), found("gp-1", "post")], [], "1 with somebody else: gp-1"),
+        (LIST, [found("gp-1")], [("odd@far", "gp-1")], "1 lost: gp-1"),
+        (LIST, [found("gp-1"), found("gp-1", "odd")], [], "1 lost: gp-1"),
+        (
+            LIST,
+            [found("gp-1"), found("gp-1", "odd")],
+            [("odd@far", "gp-1")] * 2,
+            "1 there more than once: gp-1",
+        ),
+    ],
+)
+def test_whatever_else_is_there_is_told(
+    letter: Letter, messages: list[Found], abroad: list[tuple[str, str]], why: str
+) -> None:
+    verdict = mail([sent("gp-1", letter)], *messages, abroad=tuple(abroad))
+    assert (verdict.outcome, verdict.reasons) == (Outcome.FAIL, (why,))
+
+
+def test_what_comes_back_or_is_refused_for_good_has_failed() -> None:
+    assert mail([sent("gp-1")], found("gp-1"), returned=("gp-1",)).reasons == ("1 sent back: gp-1",)
+    refused = [sent("gp-0"), sent("gp-1", ok=False, detail="550 no")]
+    assert mail(refused, found("gp-0")).reasons == ("1 refused for good: gp-1",)
+
+
+def test_what_nobody_knows_may_be_there_or_not() -> None:
+    unsure = sent("gp-1", ok=None, detail=f"hung up {UNSURE}")
+    known = [sent("gp-0"), unsure]
+    assert mail(known, found("gp-0")).outcome is Outcome.OK
+    assert mail(known, found("gp-0"), found("gp-1", uid=2)).outcome is Outcome.OK
+    again = [*known, sent("gp-1")]
+    twice = [found("gp-1", uid=2), found("gp-1", uid=3)]
+    assert mail(again, found("gp-0"), *twice).outcome is Outcome.OK
+    assert mail(again, found("gp-0")).reasons == ("1 lost: gp-1",)
+    thrice = [*twice, found("gp-1", uid=4)]
+    assert mail(again, found("gp-0"), *thrice).reasons == ("1 there more than once: gp-1",)
+    kept = [sent("gp-0"), sent("gp-1", ok=None, detail="still here: connection refused")]
+    assert mail(kept, found("gp-0"), found("gp-1", uid=2)).outcome is Outcome.FAIL
+
+
+def test_without_a_message_nothing_is_known() -> None:
+    assert mail([]).outcome is Outcome.UNKNOWN
+    assert changes([]).outcome is Outcome.UNKNOWN
+
+
+def test_how_late_a_message_was_shown() -> None:
+    history = [sent("gp-1"), sent("gp-2"), seen("gp-1", 1, at=1), seen("gp-2", 2, at=3)]
+    verdict = mail(history, found("gp-1"), found("gp-2", uid=2))
+    assert verdict.outcome is Outcome.OK
+    assert verdict.figures.slowest == pytest.approx(3)
+    assert verdict.notes == ("shown after at most 3.00 s, 95 % of them within 2.90 s",)
+    limited = mail_balance(
+        History.of(history),
+        users=USERS,
+        census=Census(messages=(found("gp-1"), found("gp-2", uid=2))),
+        subject="mail",
+        late=2.0,
+    )
+    assert limited.reasons == ("1 later than 2 s: gp-2",)
+
+
+def test_what_slipped_in_below_what_was_shown_is_never_shown() -> None:
+    history = [sent("gp-1"), sent("gp-2"), seen("gp-2", 5)]
+    hidden = mail(history, found("gp-1", uid=4), found("gp-2", uid=5))
+    assert hidden.reasons == ("1 never shown to whoever looks for what is new: gp-1",)
+    assert mail(history, found("gp-1", uid=6), found("gp-2", uid=5)).outcome is Outcome.OK
+
+
+def test_mailboxes_are_as_they_were_left() -> None:
+    history = [
+        changed("append", "gp-1", "Drafts", "", "\\Draft", at=1),
+        changed("flag", "gp-1", "Drafts", "", "k", at=2),
+        changed("copy", "gp-1", "Drafts", "INBOX", at=3),
+        changed("move", "gp-1", "Drafts", "K", at=4),
+        changed("unflag", "gp-1", "K", "", "\\Draft", at=5),
+    ]
+    there = [found("gp-1", "kari", "K", "k"), found("gp-1", "kari", "INBOX", "\\Draft", "k")]
+    assert changes(history, *there).outcome is Outcome.OK
+    assert changes(history, there[0]).reasons == ("1 lost: gp-1 of kari",)
+    bare = replace(there[0], flags=())
+    assert changes(history, bare, there[1]).reasons == ("1 with other flags: gp-1 of kari",)
+    unmoved = replace(there[0], folder="Drafts")
+    assert changes(history, unmoved, there[1]).reasons == ("1 in the wrong folder: gp-1 of kari",)
+
+
+def test_a_change_without_an_answer_may_have_happened() -> None:
+    history = [sent("gp-1"), changed("move", "gp-1", "INBOX", "K", ok=None)]
+    history.append(changed("append", "gp-2", "K", at=3))
+    for folder in ("INBOX", "K"):
+        there = [found("gp-1", folder=folder), found("gp-2", folder="K", uid=9)]
+        assert changes(history, *there).outcome is Outcome.OK
+        assert mail(history, *there).outcome is Outcome.OK
+    both = [found("gp-1"), found("gp-1", folder="K"), found("gp-2", folder="K", uid=9)]
+    assert changes(history, *both).outcome is Outcome.FAIL
+    assert mail(history, *both).outcome is Outcome.FAIL
+
+
+def test_flags_that_nobody_set_are_told() -> None:
+    history = [sent("gp-1"), changed("append", "gp-2", "K")]
+    there = [found("gp-1", "kari", "INBOX", "\\Seen"), found("gp-2", folder="K", uid=2)]
+    assert changes(history, *there).reasons == ("1 with other flags: gp-1 of kari",)
+    assert mail(history, *there).outcome is Outcome.OK
+
+
+def test_folders_and_subscriptions_are_as_they_were_left() -> None:
+    history = [changed("create", "", "A"), changed("subscribe", "", "A", at=2)]
+    name = frozenset({("kari", "A")})
+    assert changes(history, folders=name, subscribed=name).outcome is Outcome.OK
+    assert changes(history, folders=name).reasons == (
+        "1 folders are not as they were left: A of kari",
+    )
+    unsure = [*history, changed("unsubscribe", "", "A", ok=None, at=3)]
+    assert changes(unsure, folders=name).outcome is Outcome.OK
+
+
+def test_numbers_that_change_are_told() -> None:
+    history = [sent("gp-1"), seen("gp-1", 5), changed("append", "gp-2", "K")]
+    filed = found("gp-2", folder="K")
+    assert changes(history, found("gp-1", uid=5), filed).outcome is Outcome.OK
+    other = changes(history, found("gp-1", uid=5, validity=8), filed)
+    assert other.reasons == (
+        "1 numbers are not what they were: INBOX of kari has another UIDVALIDITY",
+    )
+    taken = changes(history, found("gp-3", uid=5), found("gp-1", uid=6), filed)
+    assert taken.reasons == (
+        "1 numbers are not what they were: INBOX 5 of kari is gp-3, and was gp-1",
+    )
+
+
+VERBS = st.sampled_from(["flag", "unflag", "copy", "move", "expunge"])
+FOLDERS = st.sampled_from(["INBOX", "K", "A/B"])
+STEPS = st.lists(st.tuples(VERBS, FOLDERS, FOLDERS, st.sampled_from(["k", "\\Seen"])), max_size=8)
+
+
+@given(STEPS, st.data())
+def test_whatever_a_server_does_with_what_it_did_not_answer_is_right(
+    steps: list[tuple[str, str, str, str]], data: st.DataObject
+) -> None:
+    """A server that follows the books passes, and one that forgets the last step is found out."""
+    state = Change(verb="append", what="gp-1", folder="INBOX").on(())
+    history, before = [changed("append", "gp-1", "INBOX", at=0)], state
+    certain = True
+    for number, (verb, folder, to, flag) in enumerate(steps, 1):
+        change = Change(verb=verb, what="gp-1", folder=folder, to=to, flags=(flag,))  # type: ignore[arg-type]
+        ok = data.draw(st.sampled_from([True, None]))
+        certain = ok is True
+        before = state
+        if ok or data.draw(st.booleans()):
+            state = change.on(state)
+        history.append(op(CHANGE, "m", str(change), ok=ok, at=number))
+
+    def outcome(copies: tuple[tuple[str, frozenset[str]], ...]) -> Outcome:
+        there = [
+            found("gp-1", "kari", folder, *flags, uid=number)
+            for number, (folder, flags) in enumerate(copies)
+        ]
+        return changes(history, *there).outcome
+
+    assert outcome(state) is Outcome.OK
+    if certain and all(item.ok for item in history) and before != state:
+        assert outcome(before) is Outcome.FAIL
+
+
+@given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9), min_size=1))
+def test_exactly_the_lost_are_counted(gone: set[int], accepted: set[int]) -> None:
+    history = [sent(f"gp-{number}") for number in accepted]
+    there = [found(f"gp-{n}", uid=n + 1) for n in accepted - gone]
+    assert mail(history, *there).figures.failed == len(accepted & gone)
