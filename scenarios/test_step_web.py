@@ -7,6 +7,7 @@ Oslo; what is wrong with the old server is told before anything is touched.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,10 @@ from lab.world.secrets import WorldSecrets
 CUTOVER = Budget(failed=0, gap=2.0, at_least=5_000)
 NOBODY_NOTICES = Budget(failed=0, at_least=1_000)
 CERTIFICATE = "/etc/ssl/nordlys/bergen"
+SEALING = "/run/sealing"
+MUST_BE_FINE = ("TLS1_2", "TLS1_3", "FS", "cert_trust", "cert_chain_of_trust", "HSTS_time")
+# The first is testssl's own, two are the lab's authority's, and what pages say is the sites' own.
+EXCUSED = {"engine_problem", "cert_extlifeSpan", "cert_revocation", "security_headers"}
 
 PLANT = f"""
     for end in pem key; do cp -a {CERTIFICATE}.$end {CERTIFICATE}.$end.true; done
@@ -103,6 +108,28 @@ def test_old_ways_of_sealing_are_refused(lab: Lab) -> None:
         true
     """
     assert lab.ssh.run("outside", f"set +e\n{script}").stdout.split() == ["1.2", "1.3"]
+
+
+@pytest.mark.usefixtures("made")
+def test_testssl_has_nothing_to_say_against_it(lab: Lab, operator: Operator) -> None:
+    lab.ssh.write("outside", f"{SEALING}/roots.pem", operator.acme.roots())
+    asked = "--protocols --std --fs --server-defaults --headers"
+    script = f"""
+        rm -f {SEALING}/found.json
+        testssl --warnings batch --color 0 --ip one --add-ca {SEALING}/roots.pem \
+            --jsonfile {SEALING}/found.json {asked} https://www.{lab.fleet.domain} \
+            >{SEALING}/said 2>&1 || tail -n 1 {SEALING}/said >&2
+        cat {SEALING}/found.json
+    """
+    listed = json.loads(lab.ssh.run("outside", script, timeout=120).stdout)
+    found = {each["id"]: (each["severity"], each["finding"]) for each in listed}
+    seen = [found.get(each, ("not seen",))[0] for each in MUST_BE_FINE]
+    assert seen == ["OK"] * len(MUST_BE_FINE)
+    assert {
+        each: what
+        for each, what in found.items()
+        if what[0] not in {"OK", "INFO"} and each not in EXCUSED
+    } == {}
 
 
 @pytest.mark.usefixtures("made")

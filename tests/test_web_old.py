@@ -41,9 +41,11 @@ def test_it_believes_the_new_server_and_nobody_else() -> None:
     assert "SSLProxyCACertificateFile /etc/ssl/generalprove/passage.crt" in text
 
 
-def test_each_version_of_the_file_has_a_name() -> None:
-    names = {apache.digest(apache.config(mode, new=NEW)) for mode in ("ready", "passing")}
-    assert len(names) == 2
+def test_processes_for_those_who_are_passed_on_are_there_before_they_come() -> None:
+    for mode in ("ready", "passing"):
+        text = apache.config(mode, new=NEW)
+        assert "StartServers 128\n" in text
+        assert "MaxRequestWorkers 256\n" in text
 
 
 def test_the_thumbprint_of_a_key_is_that_of_the_standard() -> None:

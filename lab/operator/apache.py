@@ -6,7 +6,6 @@ serves itself can always be asked for on the host's own loopback addresses.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ LOOPBACK: Final = "127.0.0.1"
 ON: Final = 8443
 """Where the old server passes on to."""
 
-_SETTLED: Final = "/run/generalprove-web"
+_CHANGING: Final = "/run/generalprove-web.changing"
+"""There while a process may work by what was before: a restart ends them all, and forgets it."""
+
 _MODES: Final = ("", "ready", "passing")
 _MODULES: Final = "/usr/lib/apache2/modules"
 _SETTLE_SECONDS: Final = 100
@@ -64,7 +65,7 @@ class Apache:
         """Return how it stands."""
         script = f"""
             systemctl is-active {SERVICE} || true
-            cat {_SETTLED} 2>/dev/null || echo -
+            test ! -e {_CHANGING} && echo settled || echo changing
             cat {CONFIG} 2>/dev/null || true
         """
         active, settled, *lines = self._ssh.run(self._host, script).stdout.splitlines()
@@ -73,7 +74,7 @@ class Apache:
         return ApacheState(
             active=active == "active",
             mode=found[1] if found else "",
-            settled=settled == digest(text) or (not text and settled == "-"),
+            settled=settled == "settled",
         )
 
     def files(self, directory: str, *, without: str = "") -> list[str]:
@@ -109,16 +110,20 @@ class Apache:
             self._ssh.write(self._host, f"{KEYS}/passage.pem", certificate + key, mode=0o600)
         install = f"cat >{CONFIG}.new; mv -T {CONFIG}.new {CONFIG}" if mode else f"rm -f {CONFIG}"
         script = f"""
-            rm -f {_SETTLED}
-            test ! -e {CONFIG} || cp {CONFIG} {_SETTLED}.before
+            before=$(mktemp)
+            test ! -e {CONFIG} || cp {CONFIG} "$before"
+            unsettled=$(test ! -e {_CHANGING} || echo yes)
+            touch {_CHANGING}
             {install}
-            if ! apachectl configtest 2>{_SETTLED}.said; then
+            if ! said=$(apachectl configtest 2>&1); then
                 rm -f {CONFIG}
-                test ! -e {_SETTLED}.before || mv -T {_SETTLED}.before {CONFIG}
-                cat {_SETTLED}.said >&2
+                test ! -s "$before" || cp "$before" {CONFIG}
+                rm -f "$before"
+                test "$unsettled" || rm -f {_CHANGING}
+                echo "$said" >&2
                 exit 1
             fi
-            rm -f {_SETTLED}.before {_SETTLED}.said
+            rm -f "$before"
             main=$(systemctl show --property MainPID --value {SERVICE})
             workers=$(pgrep -P "$main" || true)
             apachectl graceful
@@ -130,14 +135,10 @@ class Apache:
                     sleep 0.2
                 done
             done
-            {f"echo {digest(text)} >{_SETTLED}" if mode else f"rm -rf {KEYS}"}
+            {":" if mode else f"rm -rf {KEYS}"}
+            rm -f {_CHANGING}
         """
         self._ssh.run(self._host, script, stdin=text, timeout=_SETTLE_SECONDS + 30)
-
-
-def digest(text: str) -> str:
-    """Return what names one version of our file."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def config(mode: str, *, new: Sequence[str]) -> str:
@@ -162,9 +163,13 @@ def config(mode: str, *, new: Sequence[str]) -> str:
 # Put here by generalprove while the web moves; `step web --rollback` takes it away.
 # mode: {mode}
 {modules}
-# Whoever is passed on holds a process here, and may need another one for what is asked back.
-# 256 is as much as Apache takes without a restart.
+# Whoever is passed on holds a process here, and may need another one for what is asked back. So
+# they are there before they are wanted: after `apachectl graceful` Apache starts one a second for
+# ten seconds. 256 is as much as it takes without a restart.
 <IfModule mpm_prefork_module>
+    StartServers 128
+    MinSpareServers 64
+    MaxSpareServers 256
     MaxRequestWorkers 256
 </IfModule>
 
