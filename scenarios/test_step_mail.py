@@ -84,7 +84,7 @@ def as_before(lab: Lab) -> bool:
     state = OldMail(ssh=lab.ssh, host="bergen").state()
     return (
         [str(record) for rrset in answer for record in rrset if rrset.rdtype == 1] == [bergen]
-        and (state.mode, state.prepared, state.dovecot) == (SERVING, False, True)
+        and (state.mode, state.present, state.dovecot) == (SERVING, False, True)
         and not listening.strip()
     )
 
@@ -123,7 +123,7 @@ def test_what_is_wrong_already_is_told_before_anything_is_touched(
     ):
         assert wrong in str(told.value)
     assert operator.stage.read() == stage
-    assert not OldMail(ssh=lab.ssh, host="bergen").state().prepared
+    assert not OldMail(ssh=lab.ssh, host="bergen").state().present
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def course(move: Move) -> list[Facts]:
         )
     )
     then(served(found[-1], with_records(content, steps[0])))
-    prepared = replace(old, prepared=True)
+    prepared = replace(old, prepared=True, present=True)
     then(replace(found[-1], served=True, new=Installed(serves=True), old=prepared))
     then(replace(found[-1], new=Installed(serves=True, certified=True)))
     copied = Installed(serves=True, certified=True, copied=frozenset({KARI.address}))

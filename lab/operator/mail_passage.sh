@@ -37,11 +37,7 @@ each() { # each COMMAND KIND PORTS
     [ -z "$found" ] || systemctl $1 $found
 }
 
-reload_postfix() {
-    if [ -e /var/spool/postfix/pid/master.pid ] && pgrep -F /var/spool/postfix/pid/master.pid >/dev/null; then
-        postfix reload 2>/dev/null
-    fi
-}
+reload_postfix() { ! systemctl is-active --quiet 'postfix@-.service' || postfix reload 2>/dev/null; }
 
 original() {
     for file in main master; do

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,8 @@ class OldMailState:
         mode: what it does with mail and readers, :data:`SERVING` and so on.
         postfix: whether Postfix runs.
         dovecot: whether Dovecot runs.
-        prepared: whether our program is there.
+        prepared: whether our program is there, as it is to be.
+        present: whether any version of it is.
         ports: the ports of mail that somebody listens at.
     """
 
@@ -85,6 +87,7 @@ class OldMailState:
     postfix: bool
     dovecot: bool
     prepared: bool = False
+    present: bool = False
     ports: frozenset[int] = frozenset()
 
 
@@ -123,15 +126,17 @@ class OldMail:
             cat {HOME}/mode 2>/dev/null || echo {SERVING}
             systemctl is-active 'postfix@-.service' || true
             systemctl is-active dovecot.service || true
-            test -e {PASSAGE} && echo yes || echo no
+            sha256sum {PASSAGE} 2>/dev/null | cut -c 1-64 | grep . || echo -
             ss -Htln | awk '{{ n = split($4, a, ":"); print a[n] }}' | sort -un
         """
-        mode, postfix, dovecot, prepared, *ports = self._ssh.run(self._host, script).stdout.split()
+        said = self._ssh.run(self._host, script).stdout.split()
+        mode, postfix, dovecot, program, *ports = said
         return OldMailState(
             mode=mode,
             postfix=postfix == "active",
             dovecot=dovecot == "active",
-            prepared=prepared == "yes",
+            prepared=program == sha256(PROGRAM.read_bytes()).hexdigest(),
+            present=program != "-",
             ports=frozenset(map(int, ports)),
         )
 

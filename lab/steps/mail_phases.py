@@ -184,7 +184,7 @@ class Serve(MailPhase):
     @override
     def left(self, facts: Facts) -> Sequence[str]:
         found = ["the stage gives the new server the mail"] if facts.served else []
-        return found + ([f"{self.move.old.name} is prepared"] if facts.old.prepared else [])
+        return found + ([f"{self.move.old.name} is prepared"] if facts.old.present else [])
 
     @override
     def do(self, facts: Facts) -> None:
