@@ -16,8 +16,8 @@
 # @param sieve_before a Sieve script that is run before everybody's own
 # @param dkim_selector name of the key that mail is signed with, in the zones
 # @param dkim_key that key, PEM
-# @param mta_sts_mode what senders shall do that cannot speak TLS with this host (RFC 8461); the site
-#   that tells them so is in data/mail.yaml
+# @param mta_sts_mode what senders shall do that cannot speak TLS with this host (RFC 8461); without
+#   it nobody is told. The site that tells them is in data/mail.yaml
 # @param mta_sts_max_age for how many seconds they remember it
 # @param password_secrets address -> hash of the password, with Dovecot's name of the scheme
 class profile::mail (
@@ -34,7 +34,7 @@ class profile::mail (
   Optional[String[1]] $sieve_before = undef,
   Optional[String[1]] $dkim_selector = undef,
   Optional[Sensitive[String[1]]] $dkim_key = undef,
-  Enum['none', 'testing', 'enforce'] $mta_sts_mode = 'none',
+  Optional[Enum['none', 'testing', 'enforce']] $mta_sts_mode = undef,
   Integer[0, 31557600] $mta_sts_max_age = 86400,
   Sensitive[Hash[Profile::Mail::Address, Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $password_secrets = Sensitive({}),
 ) {

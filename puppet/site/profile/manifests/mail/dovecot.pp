@@ -13,7 +13,13 @@ class profile::mail::dovecot (
   $before = "${etc}/sieve/before.sieve"
 
   package { ['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'dovecot-managesieved', 'dovecot-sieve']:
-    ensure => installed,
+    ensure  => installed,
+    # Debian starts it as soon as it is installed, and it writes to what is there then.
+    require => [File[$home], Package['postfix'], Profile::Systemd::Dropin['dovecot.service']],
+  }
+
+  profile::systemd::dropin { 'dovecot.service':
+    content => file('profile/mail/dovecot.conf'),
   }
 
   user { 'vmail':
@@ -32,10 +38,11 @@ class profile::mail::dovecot (
       require => Package['dovecot-core'],
       ;
     $home:
-      ensure => directory,
-      owner  => 'vmail',
-      group  => 'vmail',
-      mode   => '0700',
+      ensure  => directory,
+      owner   => 'vmail',
+      group   => 'vmail',
+      mode    => '0700',
+      require => User['vmail'],
       ;
     "${etc}/sieve":
       ensure => directory,
@@ -73,8 +80,7 @@ class profile::mail::dovecot (
     validate_cmd => '/usr/bin/doveconf -c % -n',
     require      => [
       Class['profile::mail::certificate'],
-      File[$home],
-      Package['dovecot-imapd', 'dovecot-lmtpd', 'dovecot-managesieved', 'dovecot-sieve', 'postfix'],
+      Package['dovecot-imapd', 'dovecot-lmtpd', 'dovecot-managesieved', 'dovecot-sieve'],
     ],
     notify       => Service['dovecot.service'],
   }

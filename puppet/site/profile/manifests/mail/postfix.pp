@@ -47,10 +47,18 @@ postconf -c \$d >/dev/null 2>\$d/complaints && test ! -s \$d/complaints; code=\$
       ;
   }
 
+  profile::systemd::dropin { 'postfix.service':
+    content => file('profile/mail/postfix.conf'),
+    # Debian starts it as soon as it is installed.
+    before  => Package['postfix'],
+  }
+
   service { 'postfix.service':
     ensure  => running,
     enable  => true,
     # Whoever is being served is served to the end.
     restart => '/usr/bin/systemctl reload postfix.service',
+    # Or the first mail would not be judged.
+    require => Service['dovecot.service', 'rspamd.service'],
   }
 }

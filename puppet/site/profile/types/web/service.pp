@@ -1,2 +1,2 @@
-# @summary Another service of this host, which has something to do with the web.
-type Profile::Web::Service = Enum['mail']
+# @summary Another service of this host that has something to do with the web.
+type Profile::Web::Service = Enum['mail', 'mta-sts']
