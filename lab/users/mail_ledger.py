@@ -74,6 +74,7 @@ def mail_balance(
     faults = _of_boxes(books, held(census))
     for mark, what in (*_abroad(books, census), *_returned(books, census)):
         faults[what].add(mark)
+    faults["lost"] -= faults["sent back"]  # somebody was told
     for mark in _unshown(history, users, census):
         faults["never shown to whoever looks for what is new"].add(mark)
     delays = lateness(history, books, users)

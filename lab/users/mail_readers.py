@@ -119,6 +119,7 @@ class Reading:
         if first:
             for message in self._messages(imap, f"{max(1, memory.last - _REMEMBERED)}:*"):
                 memory.known[message.uid] = message.id
+                self._show(message, time.monotonic_ns())
             return
         uids = sorted(memory.known)[-_REMEMBERED:]
         if not uids:
@@ -136,11 +137,14 @@ class Reading:
                 continue  # with nothing new, the last one is "*"
             memory.last = message.uid
             memory.known[message.uid] = message.id
-            if message.mark:
-                detail = f"{INBOX} {memory.validity} {message.uid}"
-                self._stage.record(
-                    SEEN, self._who.name, start, ok=True, what=message.mark, detail=detail
-                )
+            self._show(message, start)
+
+    def _show(self, message: Message, start: int) -> None:
+        if message.mark:
+            detail = f"{INBOX} {self._memory.validity} {message.uid}"
+            self._stage.record(
+                SEEN, self._who.name, start, ok=True, what=message.mark, detail=detail
+            )
 
     @staticmethod
     def _messages(imap: Imap, uids: str) -> list[Message]:
