@@ -66,6 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "test_lab",
         "test_world",
         "test_legacy",
+        "test_mail_users",
         *(f"test_step_{step.name}" for step in STEPS),
     ]
 
