@@ -19,12 +19,11 @@ from lab.faults import Faults
 from lab.lab import Lab
 from lab.operate import in_lab
 from lab.operator import Operator
-from lab.operator.mailboxes import STORE
 from lab.operator.old_mail import SERVING, OldMail
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import StepCheckError, StepError, step_class
 from lab.steps.dns_facts import CONTENT_FILE
-from lab.steps.mail_cutover import Copy, Point, Take
+from lab.steps.mail_cutover import Point, Take
 from lab.steps.mail_move import Move
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
@@ -137,7 +136,7 @@ def test_no_message_is_lost_and_hardly_anybody_waits_while_the_mail_moves(made: 
 
 
 @pytest.mark.usefixtures("made")
-def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
+def test_made_again_it_changes_nothing(operator: Operator) -> None:
     before = operator.stage.read()
     perform(step_class("mail")(operator=operator))
     assert operator.stage.read() == before

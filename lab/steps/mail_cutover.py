@@ -14,7 +14,7 @@ from lab.operator.old_mail import GATHERING, HOLDING, PASSING, SERVING
 from lab.operator.ssh import SshError
 from lab.steps.base import StepError
 from lab.steps.dns_facts import TTL_LIMIT
-from lab.steps.mail_facts import COPIED, POLICY, Facts
+from lab.steps.mail_facts import COPIED, ENFORCE, POLICY, TESTING, Facts
 from lab.steps.mail_move import Move
 from lab.steps.mail_phases import Announce, Certify, Lower, MailPhase, Open, Serve
 from lab.steps.mail_records import Records, longest, pointed, sealed
@@ -99,11 +99,14 @@ class Take(MailPhase):
             server.become("release")
         with op.puppet.held([move.new.name], "mail moves"):
             self._until_quick(move.mailboxes.forth)
-            with op.report.task("Hold the mail, move the last of it, pass it on"), self._held():
-                server.become("hold", seconds=HOLD_SECONDS)
-                move.mailboxes.forth(accounts, seconds=DELTA_SECONDS)
-                move.mailboxes.filters(accounts)
-                server.become("pass")
+            with self._held():
+                with op.report.task(f"Hold the mail on {move.old.name}"):
+                    server.become("hold", seconds=HOLD_SECONDS)
+                with op.report.task("Move the last of it"):
+                    move.mailboxes.forth(accounts, seconds=DELTA_SECONDS)
+                    move.mailboxes.filters(accounts)
+                with op.report.task(f"Let {move.old.name} pass everything on"):
+                    server.become("pass")
 
     @override
     def undo(self, facts: Facts) -> None:
@@ -121,14 +124,17 @@ class Take(MailPhase):
         with op.puppet.held([move.new.name], "mail moves back"):
             self._until_quick(move.mailboxes.back)
             self._drain()
-            with op.report.task("Hold the mail, move the last of it back"), self._gathered():
-                server.become("gather", seconds=HOLD_SECONDS)
-                self._drain()
-                server.become("close")
-                op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
-                move.mailboxes.back(accounts, seconds=DELTA_SECONDS)
-                move.mailboxes.filters(accounts, back=True)
-                server.become("serve")
+            with self._gathered():
+                with op.report.task("Hold the mail on both servers"):
+                    server.become("gather", seconds=HOLD_SECONDS)
+                    self._drain()
+                    server.become("close")
+                    op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
+                with op.report.task("Move the last of it back"):
+                    move.mailboxes.back(accounts, seconds=DELTA_SECONDS)
+                    move.mailboxes.filters(accounts, back=True)
+                with op.report.task(f"Let {move.old.name} serve again"):
+                    server.become("serve")
 
     def _until_quick(self, carry: object) -> None:
         """Carry what has changed until that takes so little time that people can wait for it."""
@@ -253,7 +259,7 @@ class Seal(MailPhase):
         wrong = [*Point(move=self.move).lacks(facts), *self.otherwise(facts, self._wanted(facts))]
         if facts.ttl_limit:
             wrong.append(f"nothing may be remembered for more than {facts.ttl_limit} s")
-        if facts.policy != "enforce":
+        if facts.policy != ENFORCE:
             wrong.append("other servers are not told to insist on TLS")
         return wrong
 
@@ -261,7 +267,7 @@ class Seal(MailPhase):
     def left(self, facts: Facts) -> Sequence[str]:
         if not facts.before:
             return []
-        told = [f"other servers are told to {facts.policy} TLS"] if facts.policy else []
+        told = ["other servers are told to insist on TLS"] if facts.policy == ENFORCE else []
         return told + self.otherwise(facts, self.as_it_was(facts, self._wanted(facts)))
 
     @override
@@ -270,12 +276,12 @@ class Seal(MailPhase):
 
     @override
     def do(self, facts: Facts) -> None:
-        self.move.op.stage.update({TTL_LIMIT: None, POLICY: "enforce"})
+        self.move.op.stage.update({TTL_LIMIT: None, POLICY: ENFORCE})
         self.publish(facts, self._wanted(facts))
 
     @override
     def undo(self, facts: Facts) -> None:
-        self.move.op.stage.update({POLICY: None})
+        self.move.op.stage.update({POLICY: TESTING})
         self.publish(facts, self.as_it_was(facts, self._wanted(facts)), undo=True)
 
     def _wanted(self, facts: Facts) -> Records:

@@ -14,6 +14,8 @@ OPEN: Final = "profile::mail::open"
 PEERS: Final = "profile::mail::peers"
 SELECTOR: Final = "profile::mail::dkim_selector"
 POLICY: Final = "profile::mail::mta_sts_mode"
+TESTING, ENFORCE = "testing", "enforce"
+"""What other servers do about a connection that is not sealed: tell us, or send nothing over it."""
 BEFORE: Final = "mail::before"
 """Keys of the stage."""
 
@@ -21,7 +23,7 @@ DATA_FILE: Final = "/var/lib/generalprove/mail.yaml"
 SECRETS_FILE: Final = "/var/lib/generalprove/mail.eyaml"
 CERTIFICATE: Final = "/etc/ssl/fleet/mail.pem"
 COPIED: Final = "/var/lib/generalprove-mail/copied"
-"""On the new host: whose mailbox is there, as far as it was when they were compared."""
+"""On the new host: whose mailbox is there, as far as it was when it was copied."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Installed:
         serves: whether Postfix and Dovecot run there.
         certified: whether it has a certificate that others believe.
         key: SHA-256 of the public key in it, hexadecimal.
-        copied: addresses whose mailbox has been carried and compared.
+        copied: addresses whose mailbox has been copied.
     """
 
     serves: bool = False

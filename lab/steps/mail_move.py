@@ -29,6 +29,7 @@ from lab.steps.mail_facts import (
     SECRETS_FILE,
     SELECTOR,
     SERVED,
+    TESTING,
     Facts,
     Installed,
 )
@@ -138,7 +139,13 @@ class Move:
 
     def stage(self) -> dict[str, object]:
         """Return what the stage says of the new server while nobody may come to it yet."""
-        return {SERVED: True, PEERS: list(self.old_addresses), SELECTOR: SELECTED}
+        return {
+            SERVED: True,
+            PEERS: list(self.old_addresses),
+            SELECTOR: SELECTED,
+            # Nobody is told of the policy yet; but its name wants a certificate.
+            POLICY: TESTING,
+        }
 
     def observe(self) -> Facts:
         """Ask all who know, at once."""
