@@ -183,7 +183,10 @@ class Watch:
             lookups=lookups(
                 zones,
                 secure=secure,
-                moving=watch_web.moving(operator, zones) if self._visits else {},
+                moving={
+                    **(watch_web.moving(operator, zones) if self._visits else {}),
+                    **(watch_mail.moving(operator, zones) if self._mail else {}),
+                },
             ),
             fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
         )

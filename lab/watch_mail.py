@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from lab.history import History
 from lab.lab import Lab
+from lab.operator import Operator
+from lab.operator.zones import RecordSet, Zone
+from lab.steps.dns import Dns
+from lab.steps.mail_move import Move
 from lab.users.mail_census import Census
 from lab.users.mail_ledger import changes_balance, mail_balance
 from lab.users.mail_plan import IMAP, LOGIN, RELAY, SUBMISSION, Account, MailUsers
@@ -61,6 +65,18 @@ class MailBudget:
     submission: Budget = field(default_factory=lambda: Budget(failed=_MANY, gap=15.0))
     logins: Budget = field(default_factory=Budget)
     relay: Budget = field(default_factory=lambda: Budget(at_least=10))
+
+
+def moving(
+    operator: Operator, zones: Sequence[Zone]
+) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
+    """Return the records that the step changes: absolute name and type -> what they may be."""
+    if Dns.name not in operator.stage.reached():
+        return {}  # they are still the old server's own
+    fleet = operator.fleet
+    new = next(host for host in fleet.hosts.values() if host.role == "production")
+    move = Move(op=operator, old=fleet.legacy, new=new)
+    return move.changing({zone.origin: zone for zone in zones})
 
 
 def mail_users(lab: Lab) -> MailUsers:

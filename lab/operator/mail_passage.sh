@@ -89,8 +89,11 @@ serve() {
 }
 
 pass() {
+    # From here on the mailboxes are the new server's; those who wait for theirs go first.
+    become passing
+    touch away open
     disarm
-    touch away
+    each "enable --quiet --now" socket "$WRITING $READING"
     original
     no_submission
     maps=
@@ -102,10 +105,7 @@ pass() {
     postconf -P fleet/unix/smtp_tls_security_level=secure \
         "fleet/unix/smtp_tls_secure_cert_match=$SEALED_AS" \
         "fleet/unix/smtp_tls_CAfile=$here/authority.pem"
-    become passing
     reload_postfix
-    touch open
-    each "enable --quiet --now" socket "$WRITING $READING"
     postqueue -f || true
 }
 

@@ -180,6 +180,11 @@ class Mailboxes:
     def back(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> None:
         """Make the old server's mailboxes what the new one's are."""
         self._dsync("back", accounts, seconds)
+        # Dovecot 2.3 would show folders that are only names in the paths of others as if they
+        # held mail: it believes its index of them, which this makes it write anew.
+        maildirs = "".join(f"{each.maildir}\n" for each in accounts)
+        stale = "find {} -maxdepth 1 -name 'dovecot.list.index*' -delete"
+        self._ssh.run(self._old, f"xargs -d '\\n' -I {{}} {stale}", stdin=maildirs)
 
     def filters(self, accounts: Sequence[Account], *, back: bool = False) -> None:
         """Carry everybody's own filters (sieve), and which of them is in force."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from typing_extensions import override
 
 from lab.errors import GeneralproveError
+from lab.operator.mail_accounts import Account
 from lab.operator.old_mail import GATHERING, HOLDING, PASSING, SERVING
 from lab.operator.ssh import SshError
 from lab.steps.base import StepError
@@ -18,6 +20,14 @@ from lab.steps.mail_facts import COPIED, ENFORCE, POLICY, TESTING, Facts
 from lab.steps.mail_move import Move
 from lab.steps.mail_phases import Announce, Certify, Lower, MailPhase, Open, Serve
 from lab.steps.mail_records import Records, longest, pointed, sealed
+
+
+class Carry(Protocol):
+    """Carries mailboxes, one way or the other."""
+
+    def __call__(self, accounts: Sequence[Account], *, seconds: float = ...) -> None:
+        """Carry them within so many seconds."""
+
 
 HOLD_SECONDS: Final = 10.0
 """After which a hold ends by itself, whatever has become of the operator."""
@@ -91,7 +101,7 @@ class Take(MailPhase):
     @override
     def do(self, facts: Facts) -> None:
         move, op = self.move, self.move.op
-        server, accounts = move.server, move.directory.accounts
+        server = move.server
         if facts.old.mode == GATHERING:
             server.become("pass")
             return
@@ -103,15 +113,14 @@ class Take(MailPhase):
                 with op.report.task(f"Hold the mail on {move.old.name}"):
                     server.become("hold", seconds=HOLD_SECONDS)
                 with op.report.task("Move the last of it"):
-                    move.mailboxes.forth(accounts, seconds=DELTA_SECONDS)
-                    move.mailboxes.filters(accounts)
+                    self._last(move.mailboxes.forth, back=False)
                 with op.report.task(f"Let {move.old.name} pass everything on"):
                     server.become("pass")
 
     @override
     def undo(self, facts: Facts) -> None:
         move, op = self.move, self.move.op
-        server, accounts = move.server, move.directory.accounts
+        server = move.server
         if facts.old.mode == HOLDING:
             server.become("release")
             return
@@ -131,15 +140,21 @@ class Take(MailPhase):
                     server.become("close")
                     op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
                 with op.report.task("Move the last of it back"):
-                    move.mailboxes.back(accounts, seconds=DELTA_SECONDS)
-                    move.mailboxes.filters(accounts, back=True)
+                    self._last(move.mailboxes.back, back=True)
                 with op.report.task(f"Let {move.old.name} serve again"):
                     server.become("serve")
 
-    def _until_quick(self, carry: object) -> None:
+    def _last(self, carry: Carry, *, back: bool) -> None:
+        """Carry mail and filters at once: people wait for both."""
+        accounts = self.move.directory.accounts
+        with ThreadPoolExecutor() as pool:
+            filters = pool.submit(self.move.mailboxes.filters, accounts, back=back)
+            carry(accounts, seconds=DELTA_SECONDS)
+            filters.result()
+
+    def _until_quick(self, carry: Carry) -> None:
         """Carry what has changed until that takes so little time that people can wait for it."""
         op, accounts = self.move.op, self.move.directory.accounts
-        assert callable(carry)  # noqa: S101 - one of the two directions
         for _ in range(_DELTAS):
             begun = time.monotonic()
             with op.report.task("Copy what has changed meanwhile"):

@@ -16,7 +16,7 @@ from lab.operator.mailboxes import Mailboxes
 from lab.operator.old_mail import OldMail, Settings
 from lab.operator.site_files import as_yaml
 from lab.operator.ssh import SshError
-from lab.operator.zones import Zone
+from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
 from lab.steps.mail_facts import (
     BEFORE,
@@ -34,7 +34,14 @@ from lab.steps.mail_facts import (
     Installed,
 )
 from lab.steps.mail_records import SELECTOR as SELECTED
-from lab.steps.mail_records import Naming, Sealing
+from lab.steps.mail_records import (
+    Naming,
+    Sealing,
+    announced,
+    pointed,
+    records_in,
+    with_records,
+)
 from lab.steps.web_facts import as_number, as_records, leading
 
 _NAMES: Final = ("mail", "imap", "smtp", "submission", "sieve", "pop", "mx")
@@ -103,6 +110,23 @@ class Move:
             new=self.new_addresses,
             dkim=self.op.secrets.dkim.public,
         )
+
+    def changing(self, content: Mapping[str, Zone]) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
+        """Return what the step changes: absolute name and type -> what the records may be.
+
+        Args:
+            content: the zones, as they are now.
+        """
+        kept = as_records(self.op.stage.read().get(BEFORE))
+        before = with_records(content, kept)
+        naming = self.naming(before)
+        return {
+            (before[origin].absolute(each.name), each.type): (was, each)
+            for records in (announced(naming, before), pointed(naming, before))
+            for origin, sets in records.items()
+            for each, was in zip(sets, records_in(before[origin], sets), strict=True)
+            if was.values
+        }
 
     def sealing(self, facts: Facts) -> Sealing:
         """Return what tells other servers to insist on a sealed connection."""

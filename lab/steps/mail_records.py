@@ -149,10 +149,12 @@ def elsewhere(naming: Naming, zones: Mapping[str, Zone]) -> Iterator[str]:
 
 def before(records: Records, zones: Mapping[str, Zone]) -> Records:
     """Return how *records* are in *zones* now; without values where they are not there."""
-    return {
-        origin: tuple(_now(zones[origin], each) for each in sets)
-        for origin, sets in records.items()
-    }
+    return {origin: records_in(zones[origin], sets) for origin, sets in records.items()}
+
+
+def records_in(zone: Zone, sets: Iterable[RecordSet]) -> tuple[RecordSet, ...]:
+    """Return how *sets* are in *zone*, each without values if it is not there."""
+    return tuple(_now(zone, each) for each in sets)
 
 
 def with_records(zones: Mapping[str, Zone], wanted: Records) -> dict[str, Zone]:
