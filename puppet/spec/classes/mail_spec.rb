@@ -132,6 +132,10 @@ describe 'profile::mail' do
       expect(others.filter_map { |each| each[:content] }.grep(/SHA512|a key/)).to be_empty
     end
 
+    it 'lets nobody wait for the mistakes of others who come through the same server' do
+      expect(content('/etc/dovecot/dovecot.conf')).to match(/unix_listener anvil-auth-penalty \{\n +mode = 0/)
+    end
+
     it "keeps people's mail to itself" do
       is_expected.to contain_user('vmail').with_system(true).with_shell('/usr/sbin/nologin')
       is_expected.to contain_file('/srv/vmail').with_owner('vmail').with_mode('0700')
@@ -182,6 +186,7 @@ describe 'profile::mail' do
 
       it { is_expected.not_to contain_profile__firewall__allow('mail') }
       it { is_expected.to contain_file('/etc/postfix/main.cf').without_content(/milter_maps|event_limit/) }
+      it { is_expected.to contain_file('/etc/dovecot/dovecot.conf').without_content(/penalty/) }
     end
 
     context 'with a mailbox that nobody could log in to' do

@@ -62,6 +62,7 @@ class profile::mail (
       postmaster          => "postmaster@${default_domain}",
       recipient_delimiter => $recipient_delimiter,
       sieve_before        => $sieve_before,
+      handed_over         => !$peers.empty,
     }
 
     class { 'profile::mail::users':

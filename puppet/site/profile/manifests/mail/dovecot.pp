@@ -3,10 +3,12 @@
 # @param postmaster whose name stands under what it has to say
 # @param recipient_delimiter what stands between a name and what its owner added to it
 # @param sieve_before a Sieve script that is run before everybody's own
+# @param handed_over whether people come through another server, from its address
 class profile::mail::dovecot (
   Profile::Mail::Address $postmaster,
   String[1] $recipient_delimiter = '+',
   Optional[String[1]] $sieve_before = undef,
+  Boolean $handed_over = false,
 ) {
   $etc = '/etc/dovecot'
   $home = '/srv/vmail'
@@ -76,6 +78,7 @@ class profile::mail::dovecot (
         'postmaster'          => $postmaster,
         'recipient_delimiter' => $recipient_delimiter,
         'sieve_before'        => $before,
+        'handed_over'         => $handed_over,
     }),
     validate_cmd => '/usr/bin/doveconf -c % -n',
     require      => [
