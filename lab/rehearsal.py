@@ -181,7 +181,8 @@ def _seen(verdict: Verdict) -> str:
         if figures.cadence
         else ""
     )
-    return f"{figures.failed:,} of {figures.total:,} {what} failed{times}"
+    notes = "".join(f", {note}" for note in verdict.notes)
+    return f"{figures.failed:,} of {figures.total:,} {what} failed{times}{notes}"
 
 
 def table(done: Sequence[Rehearsed]) -> Table:

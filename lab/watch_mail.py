@@ -12,6 +12,7 @@ from typing import Final
 from lab.history import History
 from lab.lab import Lab
 from lab.operator import Operator
+from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns import Dns
 from lab.steps.mail_move import Move
@@ -22,7 +23,7 @@ from lab.users.mail_standard import standard_mail_users
 from lab.users.plan import both
 from lab.users.probes import Plan
 from lab.users.session import shipped
-from lab.verdict import Budget, Outcome, Verdict, guarded, judge
+from lab.verdict import Budget, Verdict, guarded, judge
 from lab.world.legacy.image.seed.people import PEOPLE
 from lab.world.machines import FOREIGN_MAIL, MAILER, OUTSIDE, RESOLVER
 from lab.world.names import foreign_domain, machine_address, machine_name
@@ -145,7 +146,13 @@ def verdicts(
         nonlocal found
         deadline = time.monotonic() + budget.settle
         while True:
-            found = census(lab, plan)
+            over = time.monotonic() > deadline
+            try:
+                found = census(lab, plan)
+            except SshError:
+                if over:
+                    raise
+                continue  # a server may still be on its way back
             verdict = mail_balance(
                 history(),
                 users=plan.mail,
@@ -154,8 +161,7 @@ def verdicts(
                 late=budget.late,
                 at_least=budget.at_least,
             )
-            lost = any(" lost: " in reason for reason in verdict.reasons)
-            if verdict.outcome is not Outcome.FAIL or not lost or time.monotonic() > deadline:
+            if over or not any(" lost: " in reason for reason in verdict.reasons):
                 return verdict
             time.sleep(1)
 
