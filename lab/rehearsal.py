@@ -26,7 +26,7 @@ COSTS_NOTHING = Budget(failed=0, at_least=10_000)
 # What steps may cost visitors of the sites, where those have anything to do with it.
 VISITS: Mapping[str, Budget] = {"web": Budget(failed=0, at_least=20_000)}
 # What steps may cost those who read and write mail, where those have anything to do with it.
-MAIL: Mapping[str, MailBudget] = {"mail": MailBudget(at_least=200)}
+MAIL: Mapping[str, MailBudget] = {"mail": MailBudget(at_least=100)}
 
 
 class RehearsalCheckError(CheckFailedError):

@@ -130,6 +130,11 @@ def test_whatever_else_is_there_is_told(
     assert (verdict.outcome, verdict.reasons) == (Outcome.FAIL, (why,))
 
 
+def test_a_message_is_only_there_with_its_text() -> None:
+    damaged = replace(found("gp-1"), intact=False)
+    assert mail([sent("gp-1")], damaged).reasons == ("1 with another text: gp-1",)
+
+
 def test_what_comes_back_or_is_refused_for_good_has_failed() -> None:
     assert mail([sent("gp-1")], found("gp-1"), returned=("gp-1",)).reasons == ("1 sent back: gp-1",)
     refused = [sent("gp-0"), sent("gp-1", ok=False, detail="550 no")]

@@ -19,6 +19,7 @@ from lab.users.mail_messages import (
     KeptError,
     UnsureError,
     hand_over,
+    intact,
     written,
 )
 from lab.users.mail_plan import Account, Letter, MailUsers
@@ -202,3 +203,12 @@ def test_two_messages_never_have_the_same_mark() -> None:
     other, _ = written(LETTER)
     assert one != other
     assert f"Message-ID: <{one}@far.example>".encode() in content
+
+
+def test_a_text_that_was_changed_on_its_way_is_told() -> None:
+    _, content = written(LETTER)
+    assert intact(content)
+    assert intact(b"Received: by x\r\n" + content + b"\r\n")
+    assert not intact(content.replace("prøve".encode(), b"pr?ve"))
+    assert not intact(content.replace(b"\r\n.\r\n", b"\r\n"))
+    assert not intact(content[:-20])

@@ -19,13 +19,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
-from lab.users.mail_folders import HEAD, MARK, encoded, listed, messages
+from lab.users.mail_folders import MARK, WHOLE, Message, encoded, listed, messages
+from lab.users.mail_messages import intact
 from lab.users.mail_plan import Account, MailUsers
-from lab.users.mail_wire import Imap, Stage, log_in
+from lab.users.mail_wire import BadRefusalError, Imap, Stage, log_in
 from lab.users.probes import Plan
 from lab.users.resolving import Exchange, Stub
 
 _AT_ONCE: Final = 3
+_TRIES: Final = 3
 _MARKS: Final = re.compile(rf"{re.escape(MARK)}[0-9a-f]{{16}}")
 
 
@@ -40,6 +42,7 @@ class Found:
         uid: its number there.
         mark: what users know it by.
         flags: that it has.
+        intact: whether its text is what was written.
     """
 
     owner: str
@@ -48,6 +51,7 @@ class Found:
     uid: int
     mark: str
     flags: tuple[str, ...] = ()
+    intact: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +108,10 @@ def look(imap: Imap, owner: str) -> Census:
     ]
     subscribed = [name for name, _ in listed(Imap.expect(imap.lsub('""', "*")))]
     found: list[Found] = []
-    returned: list[str] = []
+    returned: set[str] = set()
     for folder in folders:
-        Imap.expect(imap.select(encoded(folder), readonly=True))
-        validity = int(imap.response("UIDVALIDITY")[1][0] or 0)
-        uids = _recent(imap)
-        if not uids:
-            continue
-        for message in messages(Imap.expect(imap.uid("FETCH", ",".join(uids), HEAD))):
+        validity, there = _fetched(imap, folder)
+        for message in there:
             if message.mark:
                 found.append(
                     Found(
@@ -121,11 +121,11 @@ def look(imap: Imap, owner: str) -> Census:
                         uid=message.uid,
                         mark=message.mark,
                         flags=tuple(sorted(message.flags)),
+                        intact=intact(message.whole),
                     )
                 )
             elif message.returned:
-                whole = Imap.expect(imap.uid("FETCH", str(message.uid), "(BODY.PEEK[])"))
-                returned += sent_back(b"".join(part[1] for part in whole if _is_part(part)))
+                returned |= sent_back(message.whole)
     return Census(
         messages=tuple(found),
         folders=frozenset((owner, name) for name in folders),
@@ -134,14 +134,25 @@ def look(imap: Imap, owner: str) -> Census:
     )
 
 
+def _fetched(imap: Imap, folder: str) -> tuple[int, list[Message]]:
+    """Read all that has come into a folder since yesterday, and its UIDVALIDITY."""
+    for tries in reversed(range(_TRIES)):
+        Imap.expect(imap.select(encoded(folder), readonly=True))
+        validity = int(imap.response("UIDVALIDITY")[1][0] or 0)
+        if not (uids := _recent(imap)):
+            break
+        try:
+            return validity, list(messages(Imap.expect(imap.uid("FETCH", ",".join(uids), WHOLE))))
+        except BadRefusalError:  # one of them has gone meanwhile
+            if not tries:
+                raise
+    return validity, []
+
+
 def sent_back(report: bytes) -> set[str]:
     """Return the marks of what a mail server says that it could not deliver (RFC 3464)."""
     text = report.decode("utf-8", "replace")
     return set(_MARKS.findall(text)) if "\nAction: failed" in text.replace("\r", "") else set()
-
-
-def _is_part(item: object) -> bool:
-    return isinstance(item, tuple)
 
 
 def _low(flags: frozenset[str]) -> frozenset[str]:

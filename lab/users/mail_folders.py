@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _ASCII = re.compile(r"&|[^\x20-\x7e]+")
 _SHIFTED = re.compile(r"&([^-]*)-")
@@ -21,7 +21,11 @@ MARK = "gp-"
 """What the marks of all messages begin with."""
 
 HEAD = "(UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID RETURN-PATH)])"
-"""What :func:`messages` reads."""
+"""What :func:`messages` reads of messages that are new to somebody."""
+
+WHOLE = "(UID FLAGS BODY.PEEK[])"
+"""What it reads of messages to see that they are there. A server may know the head of one whose
+file is gone: Dovecot answers from its cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class Message:
         id: its Message-ID.
         flags: all but ``\Recent``, which is not the message's own.
         returned: whether it is what a mail server says of another message.
+        whole: all of it that was read.
     """
 
     uid: int
@@ -41,6 +46,7 @@ class Message:
     id: str
     flags: frozenset[str]
     returned: bool = False
+    whole: bytes = field(default=b"", repr=False)
 
 
 def encoded(name: str) -> str:
@@ -85,7 +91,7 @@ def listed(answer: Sequence[object]) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def messages(answer: Sequence[object]) -> Iterator[Message]:
-    """Yield the messages in an answer to FETCH of :data:`HEAD`."""
+    """Yield the messages in an answer to FETCH of :data:`HEAD` or :data:`WHOLE`."""
     for place, item in enumerate(answer):
         if not isinstance(item, tuple):
             continue
@@ -93,12 +99,14 @@ def messages(answer: Sequence[object]) -> Iterator[Message]:
         told = item[0] + (after if isinstance(after, bytes) else b"")
         if not (uid := _UID.search(told)):
             continue
-        found, flags = _ID.search(item[1]), _FLAGS.search(told)
+        head = item[1].partition(b"\r\n\r\n")[0]
+        found, flags = _ID.search(head), _FLAGS.search(told)
         name = found.group(1).decode("ascii", "replace") if found else ""
         yield Message(
             uid=int(uid.group(1)),
             mark=name.partition("@")[0] if name.startswith(MARK) else "",
             id=name,
             flags=frozenset(flags.group(1).decode().split() if flags else ()) - {"\\Recent"},
-            returned=b"return-path: <>" in item[1].lower(),
+            returned=b"return-path: <>" in head.lower(),
+            whole=item[1],
         )

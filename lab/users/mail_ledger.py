@@ -77,6 +77,11 @@ def mail_balance(
     faults["lost"] -= faults["sent back"]  # somebody was told
     for mark in _unshown(history, users, census):
         faults["never shown to whoever looks for what is new"].add(mark)
+    faults["with another text"] |= {
+        message.mark
+        for message in census.messages
+        if not message.intact and message.mark in books.sent
+    }
     delays = lateness(history, books, users)
     if late is not None:
         faults[f"later than {late:g} s"] |= {mark for mark, delay in delays.items() if delay > late}

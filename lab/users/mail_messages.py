@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lab.users.mail_plan import Letter
 
 _FOR_GOOD: Final = 500
+TEXT: Final = ("Hei, dette er bare en prøve.", ".", "Sees vi på lørdag? 🎿")
+"""The lines of every message."""
+
 UNSURE: Final = "after all was said"
 """What is said of a message when nobody can tell."""
 
@@ -48,8 +51,7 @@ def written(letter: Letter) -> tuple[str, bytes]:
         "Content-Type: text/plain; charset=utf-8",
         "Content-Transfer-Encoding: 8bit",
         "",
-        "Hei, dette er bare en prøve.",
-        ".",
+        *TEXT,
         "",
     ]
     return mark, "\r\n".join(lines).encode()
@@ -82,7 +84,7 @@ def hand_over(smtp: Smtp, letter: Letter, content: bytes) -> None:
 
 
 def _envelope(smtp: Smtp, letter: Letter) -> Iterator[tuple[int, bytes]]:
-    yield smtp.mail(letter.sender)
+    yield smtp.mail(letter.sender, ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else [])
     yield smtp.rcpt(letter.to)
 
 
@@ -98,6 +100,12 @@ def expect(code: int, text: bytes) -> None:
     if code >= _FOR_GOOD:
         raise BouncedError(said(code, text))
     raise KeptError(said(code, text))
+
+
+def intact(whole: bytes) -> bool:
+    """Whether the text of a message is the one that was written."""
+    text = whole.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
+    return tuple(text.strip().split("\r\n")) == TEXT
 
 
 def label(mark: str, letter: Letter) -> str:

@@ -127,7 +127,7 @@ class Submitter:
     port: Port
     family: Family
     letters: tuple[Letter, ...]
-    cadence: float = 2.5
+    cadence: float = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ def standard_mail_users(
     foreign: str,
     servers: Sequence[str],
 ) -> MailUsers:
-    """Return everybody who has to do with mail: about two messages a second come and go.
+    """Return everybody who has to do with mail: some two messages a second come and go.
 
     Args:
         resolver: family (``4``, ``6``) -> its address.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import imaplib
 import itertools
 import smtplib
 import ssl
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PORTS: Final = (25, 587, 465)
 _PATIENCE: Final = 5.0
 _YES: Final = 2
+
+_NOT_THERE: Final = (OSError, NoMailError, smtplib.SMTPException, imaplib.IMAP4.error)
 
 Try = tuple[str, Callable[[], str]]
 """What is tried, and what tries it: it returns what went wrong for the server's owner, if
@@ -68,7 +71,7 @@ class Trying:
             ok = not fault
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             fault, ok = str(plainly(error)), True
-            if not isinstance(error, OSError | NoMailError | smtplib.SMTPException):
+            if not isinstance(error, _NOT_THERE):
                 ok = None
             elif not self.who.closed:
                 return
