@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lab.operator import apache
 from lab.operator.acme import thumbprint, thumbprint_of
 from lab.operator.secrets import Secrets
+from lab.operator.ssh import Result, Ssh
 
 NEW = ("198.18.10.10", "fd18:0:10::10")
 
@@ -39,6 +40,24 @@ def test_it_believes_the_new_server_and_nobody_else() -> None:
     text = apache.config("ready", new=NEW)
     assert "SSLProxyVerify require" in text
     assert "SSLProxyCACertificateFile /etc/ssl/generalprove/passage.crt" in text
+
+
+def test_it_has_settled_unless_it_is_changing(tmp_path: Path) -> None:
+    class Said(Ssh):
+        def run(self, host, command, **_) -> Result:
+            return Result(host=host, command=command, code=0, stdout=said, stderr="")
+
+    def state() -> apache.ApacheState:
+        ssh = Said(config=None, control_dir=tmp_path)
+        return apache.Apache(ssh=ssh, host="bergen").state()
+
+    said = f"active\nchanging\n{apache.config('passing', new=NEW)}"
+    assert state() == apache.ApacheState(active=True, mode="passing", settled=False)
+    # As after a restart of the host, which has forgotten everything below /run.
+    said = f"active\nsettled\n{apache.config('passing', new=NEW)}"
+    assert state() == apache.ApacheState(active=True, mode="passing")
+    said = "inactive\nsettled\n"
+    assert state() == apache.ApacheState(active=False)
 
 
 def test_processes_for_those_who_are_passed_on_are_there_before_they_come() -> None:
