@@ -8,30 +8,39 @@ The same back, from wherever it stands, with what arrived on Oslo; and whatever 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from moments import At, AtTask, PulledPlug, pull_the_plug
+from real_clients import RealClient
+from test_legacy import SUBMIT, outside
 from test_step_web import CERTIFICATE, expired
 
+from lab.errors import CouldNotError
 from lab.faults import Faults
 from lab.lab import Lab
 from lab.operate import in_lab
 from lab.operator import Operator
+from lab.operator.mailboxes import STORE
 from lab.operator.old_mail import SERVING, OldMail
 from lab.rehearsal import Rehearsed, perform
-from lab.steps import StepCheckError, StepError, step_class
+from lab.steps import StepCheckError, step_class
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.steps.mail_cutover import Point, Take
 from lab.steps.mail_move import Move
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
 from lab.watch_mail import MailBudget
+from lab.world.legacy.image.seed.people import person
+from lab.world.machines import FOREIGN_MAIL, MAILER
+from lab.world.names import foreign_domain
 
 CUTOVER = Budget(failed=0, gap=2.0, at_least=5_000)
 NOBODY_NOTICES = Budget(failed=0, at_least=1_000)
 MAIL = MailBudget(at_least=60)
+DEFERRED = "until [ $(postqueue -j | wc -l) -ge 3 ]; do sleep 0.3; done"
 # While a host is away nobody is told anything new: that is its own outage, and not the step's.
 ITS_OWN_ABSENCE = Budget(failed=1_000_000)
 
@@ -126,8 +135,11 @@ def test_what_is_wrong_already_is_told_before_anything_is_touched(
 
 
 @pytest.fixture(scope="module")
-def made(make_step: Callable[[str, Budget], Rehearsed]) -> Rehearsed:
+def made(lab_at: Callable[[str], Lab], make_step: Callable[[str, Budget], Rehearsed]) -> Rehearsed:
     """Make the step once for the scenarios that look at its result."""
+    kari = RealClient(lab=lab_at("web"), name="kari")
+    kari.pull()
+    kari.keep_first()
     return make_step("mail", CUTOVER)
 
 
@@ -141,6 +153,35 @@ def test_made_again_it_changes_nothing(operator: Operator) -> None:
     perform(step_class("mail")(operator=operator))
     assert operator.stage.read() == before
     assert operator.puppet.agent("oslo").changed == 0
+
+
+@pytest.mark.usefixtures("made")
+def test_programs_download_nothing_again(lab: Lab) -> None:
+    kari = RealClient(lab=lab, name="kari")
+    had = kari.pulled()
+    said = kari.pull()
+    have = kari.pulled()
+    assert had <= have, said
+    assert len(have) - len(had) < len(had) / 2, said
+    for server in ("bergen", "oslo"):
+        assert kari.first(server) == kari.kept_first(), server
+
+
+@pytest.mark.usefixtures("made")
+def test_what_people_send_is_signed_so_that_strangers_can_tell(lab: Lab) -> None:
+    kari, word, domain = person("kari"), uuid4().hex, lab.fleet.domain
+    trust = f"{RealClient.HOME}/authorities.pem"
+    to = f"turid@{foreign_domain(lab.fleet).rstrip('.')}"
+    content = f"From: {kari.address(domain)}\r\nTo: {to}\r\nSubject: {word}\r\n\r\nHei.\r\n"
+    arguments = [f"smtp.{domain}", trust, kari.login(domain), kari.password]
+    outside(lab, SUBMIT, *arguments, kari.address(domain), to, content)
+    find = f"until grep -rls 'Subject: {word}' {FOREIGN_MAIL}/new; do sleep 0.1; done"
+    found = lab.engine.run(MAILER, ["timeout", "20", "sh", "-c", find]).output.split()[0]
+    message = lab.engine.run(MAILER, ["cat", found]).output
+    verify = "import sys, dkim; print(dkim.verify(sys.stdin.buffer.read()))"
+    said = lab.ssh.run("outside", ["python3", "-c", verify], stdin=message.replace("\n", "\r\n"))
+    assert said.stdout.strip() == "True"
+    assert f"d={domain};" in message.replace("\n", " ")
 
 
 def test_resumed_and_then_undone_half_way_nothing_is_lost(lab_at: Callable[[str], Lab]) -> None:
@@ -160,14 +201,53 @@ def test_oslo_loses_power_in_the_middle_of_the_move_and_nobody_notices(
     lab = lab_at("web")
     with watch_of(lab, "Oslo loses power while mail moves", budget=ITS_OWN_ABSENCE) as watch:
         faults = Faults(lab=lab, marks=watch.marks)
-        with ExitStack() as dark:
-            report = AtTask(
-                title="Copy 9 mailboxes",
-                action=lambda: dark.enter_context(faults.power_loss("oslo")),
-            )
-            with pytest.raises(StepError) as told:
-                perform(step_class("mail")(operator=replace(in_lab(lab), report=report)))
-        assert "oslo" in str(told.value)
+        hindered(lab, at="Copy 9 mailboxes", fault=faults.power_loss("oslo"))
         perform(step_class("mail")(operator=in_lab(lab)))
         watch.hold_enough()
-    assert {each.outcome for each in watch.verdicts} == {Outcome.OK}, watch.verdicts
+    assert all_well(watch), watch.verdicts
+
+
+def test_cut_off_from_bergen_at_the_last_moment_oslo_gets_nothing_and_bergen_serves_on(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("web")
+    with watch_of(lab, "Oslo and Bergen are cut off while the last mail moves") as watch:
+        faults = Faults(lab=lab, marks=watch.marks)
+        told = hindered(lab, at="Move the last of it", fault=faults.partition("oslo", "bergen"))
+        assert "bergen serves as before, nothing is lost" in told
+        assert OldMail(ssh=lab.ssh, host="bergen").state().mode == SERVING
+        perform(step_class("mail")(operator=in_lab(lab)))
+        watch.hold_enough()
+    assert all_well(watch), watch.verdicts
+
+
+def test_a_full_disk_on_oslo_loses_nothing_neither_while_mail_moves_nor_after(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("web")
+    # Outermost: what was written to that volume goes with it.
+    with Faults(lab=lab).small_volume("oslo", STORE, megabytes=1500):
+        with watch_of(lab, "The disk of Oslo is full") as watch:
+            faults = Faults(lab=lab, marks=watch.marks)
+            told = hindered(lab, at="Copy 9 mailboxes", fault=faults.full_volume("oslo", STORE))
+            assert "mailboxes were not carried" in told
+            perform(step_class("mail")(operator=in_lab(lab)))
+            with faults.full_volume("oslo", STORE):
+                lab.ssh.run("oslo", ["timeout", "60", "sh", "-c", DEFERRED])
+            lab.ssh.run("oslo", ["postqueue", "-f"])
+            watch.hold_enough()
+    assert all_well(watch), watch.verdicts
+
+
+def hindered(lab: Lab, *, at: str, fault: AbstractContextManager[None]) -> str:
+    """Make the step with a fault from the task *at* on, and return what it says."""
+    with ExitStack() as lasting:
+        report = AtTask(title=at, action=lambda: lasting.enter_context(fault))
+        with pytest.raises(CouldNotError) as told:
+            perform(step_class("mail")(operator=replace(in_lab(lab), report=report)))
+    return str(told.value)
+
+
+def all_well(watch: Watch) -> bool:
+    """Whether users saw no more than they were meant to."""
+    return {each.outcome for each in watch.verdicts} == {Outcome.OK}

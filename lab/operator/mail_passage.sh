@@ -9,7 +9,7 @@
 # after a restart. What was there before (main.cf, master.cf) is kept aside and put back as it was.
 #
 # The operator writes the file `config` beside this: TARGET and SEALED_AS, address and name of the new
-# server; DOMAINS that mail is taken for; WRITING and READING, ports that are passed on.
+# server; PASSES_AS, a name of this one; DOMAINS that mail is taken for; WRITING and READING, ports that are passed on.
 set -eu
 cd "$(dirname "$0")"
 here=$PWD
@@ -89,6 +89,7 @@ serve() {
 }
 
 pass() {
+    [ "$mode" != holding ] || touch moved
     # From here on the mailboxes are the new server's; those who wait for theirs go first.
     become passing
     touch away open
@@ -102,7 +103,10 @@ pass() {
     postconf -e "transport_maps = inline:{$maps }" 'receive_override_options = no_address_mappings' \
         minimal_backoff_time=5s maximal_backoff_time=30s queue_run_delay=5s
     postconf -M fleet/unix='fleet unix - - n - - smtp'
-    postconf -P fleet/unix/smtp_tls_security_level=secure \
+    # Both call themselves what the MX record says, and Postfix would see a loop. Whatever the new
+    # server does not take waits here: nobody gets back what was accepted once.
+    postconf -P "fleet/unix/myhostname=$PASSES_AS" fleet/unix/soft_bounce=yes \
+        fleet/unix/smtp_tls_security_level=secure \
         "fleet/unix/smtp_tls_secure_cert_match=$SEALED_AS" \
         "fleet/unix/smtp_tls_CAfile=$here/authority.pem"
     reload_postfix

@@ -7,17 +7,13 @@ new server and reaches the old one over SSH with a key that can do nothing else 
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 
-from lab.errors import CheckFailedError, CouldNotError
+from lab.errors import CouldNotError
 from lab.operator.mail_accounts import Account
 from lab.operator.ssh import Ssh
-from lab.parallel import side_by_side
 
 HOME: Final = "/var/lib/generalprove-mail"
 STORE: Final = "/srv/vmail"
@@ -105,19 +101,6 @@ class MailboxesError(CouldNotError):
     """Mailboxes could not be carried."""
 
 
-class MailboxesCheckError(CheckFailedError):
-    """Mailboxes are not alike."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """What one mailbox holds, line by line, without what only one server knows."""
-
-    messages: frozenset[str]
-    folders: frozenset[str]
-    subscriptions: frozenset[str]
-
-
 class Mailboxes:
     """Everybody's mailboxes on both servers.
 
@@ -188,78 +171,13 @@ class Mailboxes:
 
     def filters(self, accounts: Sequence[Account], *, back: bool = False) -> None:
         """Carry everybody's own filters (sieve), and which of them is in force."""
-        there = [f"{STORE}/{_below(each.address)}" for each in accounts]
+        there = [f"{STORE}/{below(each.address)}" for each in accounts]
         here = [each.home for each in accounts]
         ends = [(self._old, here), (self._new, there)]
         (source, homes), (target, into) = reversed(ends) if back else ends
         packed = self._ssh.run(source, _PACK, stdin="".join(f"{each}\n" for each in homes)).stdout
         pairs = zip(into, packed.splitlines(), strict=True)
         self._ssh.run(target, _UNPACK, stdin="".join(f"{home} {line}\n" for home, line in pairs))
-
-    def compare(self, accounts: Sequence[Account]) -> int:
-        """See that both servers hold the same, and return how many messages that is.
-
-        Raises:
-            MailboxesCheckError: they do not; names the first few.
-        """
-        wrong: list[str] = []
-        total = 0
-        for account in accounts:
-            sides = side_by_side(partial(self._held, account), ("old", "new"))
-            wrong += differences(account, *sides)
-            total += len(sides[0].messages)
-        if wrong:
-            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""  # noqa: PLR2004
-            raise MailboxesCheckError("; ".join(wrong[:5]) + more, where=self._new)
-        return total
-
-    def readable(self, accounts: Sequence[Account]) -> list[str]:
-        """Return which mailboxes on the old server Dovecot cannot read as they are."""
-
-        def one(account: Account) -> list[str]:
-            owner = "setpriv --reuid $(stat -c %u .) --regid $(stat -c %g .) --clear-groups"
-            script = f"""
-                cd {shlex.quote(account.maildir)} 2>&1 || exit 0
-                {owner} find . ! -readable -printf 'not readable: %p\\n' 2>&1
-                find . -name cur ! -type d -printf 'not a folder: %p\\n'
-                find . -name dovecot-uidlist -exec awk -F '[ :]' \\
-                    'FNR > 1 && ($1 + 0 <= last[FILENAME] || $1 !~ /^[0-9]+$/) {{
-                        print "not a list of numbers: " FILENAME; nextfile }}
-                     {{ last[FILENAME] = FNR > 1 ? $1 + 0 : 0 }}' {{}} +
-                find . -name 'mbox' -type f -printf 'an mbox within: %p\\n'
-            """
-            said = self._ssh.run(self._old, f"set +e\n{script}", timeout=600).stdout
-            return [f"{account.login}: {line}" for line in said.splitlines()[:3]]
-
-        return [line for found in side_by_side(one, accounts) for line in found]
-
-    def _held(self, account: Account, side: str) -> Held:
-        host = self._old if side == "old" else self._new
-        home = account.home if side == "old" else f"{STORE}/{_below(account.address)}"
-        user = account.login if side == "old" else account.address
-        lookup = "" if side == "old" else "--no-userdb-lookup "
-        doveadm = (
-            f"setpriv --reuid $(stat -c %u .) --regid $(stat -c %g .) --clear-groups env "
-            f"USER={shlex.quote(user)} HOME={shlex.quote(home)} "
-            "doveadm -o stats_writer_socket_path="
-        )
-        fields = "mailbox mailbox-guid uid guid flags date.received size.virtual"
-        script = f"""
-            cd {shlex.quote(home)}
-            {doveadm} -f tab fetch {lookup}{shlex.quote(fields)} all | tail -n +2
-            echo ==
-            {doveadm} -f tab mailbox status {lookup}'uidvalidity uidnext' '*' 2>/dev/null |
-                tail -n +2
-            echo ==
-            {doveadm} mailbox list {lookup}-s
-        """
-        said = self._ssh.run(host, f"set +e\n{script}", timeout=600).stdout
-        messages, folders, subscriptions = (part.splitlines() for part in said.split("==\n"))
-        return Held(
-            messages=frozenset(_plain(line) for line in messages),
-            folders=frozenset(folders),
-            subscriptions=frozenset(subscriptions),
-        )
 
     def _dsync(self, way: str, accounts: Sequence[Account], seconds: float) -> None:
         run = f"setpriv --reuid vmail --regid vmail --init-groups {HOME}/dsync {way}"
@@ -298,34 +216,7 @@ class Mailboxes:
 _KEYS: Final = "/root/.ssh/authorized_keys"
 
 
-def differences(account: Account, old: Held, new: Held) -> list[str]:
-    """Return how two sides of a mailbox differ, in words."""
-    found = []
-    for what, one, other in (
-        ("messages", old.messages, new.messages),
-        ("folders", old.folders, new.folders),
-        ("subscriptions", old.subscriptions, new.subscriptions),
-    ):
-        missing, more = one - other, other - one
-        if missing or more:
-            example = min(missing or more)
-            found.append(
-                f"{account.address}: {len(missing):,} {what} missing or changed, "
-                f"{len(more):,} too many or changed, such as {example!r}"
-            )
-    return found
-
-
-def missing(accounts: Iterable[Account], there: Mapping[str, str]) -> list[str]:
-    """Return whose mailbox has not been carried yet."""
-    return [each.address for each in accounts if each.address not in there]
-
-
-def _below(address: str) -> str:
+def below(address: str) -> str:
+    """Return where a mailbox is on the new server, below everybody's."""
     local, _, domain = address.partition("@")
     return f"{domain}/{local}"
-
-
-def _plain(line: str) -> str:
-    r"""Return a message's line without \Recent, which is each server's own (RFC 9051, 2.3.2)."""
-    return re.sub(r" ?\\Recent ?", "", line)

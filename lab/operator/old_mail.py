@@ -198,13 +198,14 @@ class OldMail:
         return int(said)
 
     def prepare(
-        self, *, target: str, sealed_as: str, authority: str, domains: Sequence[str]
+        self, *, target: str, sealed_as: str, passes_as: str, authority: str, domains: Sequence[str]
     ) -> None:
         """Put our program beside the server; it does nothing yet.
 
         Args:
             target: IPv4 address of the new server.
             sealed_as: the name in the new server's certificate.
+            passes_as: a name of the old server that is not the new one's as well.
             authority: who certified that, PEM; those of the system when empty.
             domains: for which mail is passed on.
         """
@@ -213,6 +214,7 @@ class OldMail:
         config = {
             "TARGET": target,
             "SEALED_AS": sealed_as,
+            "PASSES_AS": passes_as,
             "DOMAINS": " ".join(domains),
             "WRITING": " ".join(str(each) for each in WRITING if each in ports),
             "READING": " ".join(str(each) for each in READING if each in ports),

@@ -119,6 +119,8 @@ class Puppet:
             [
                 *("puppet", "agent", "--onetime", "--no-daemonize", "--verbose"),
                 *("--waitforcert", "0", "--waitforlock", "5", "--maxwaitforlock", "15m"),
+                # A catalog that cannot be compiled is a failure, not the one of last time again.
+                "--no-usecacheonfailure",
                 *("--server", self.server, "--certname", self._site.certname(name)),
                 *(["--noop"] if noop else []),
                 *(["--environment", environment] if environment else []),

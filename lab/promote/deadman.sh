@@ -23,7 +23,7 @@ pkill -TERM -f '(^|/)puppet (agent|apply)' || true
 while pgrep -f '(^|/)puppet (agent|apply)' >/dev/null; do sleep 0.3; done
 
 code=0
-puppet agent --onetime --no-daemonize --detailed-exitcodes --waitforcert 0 \
+puppet agent --onetime --no-daemonize --detailed-exitcodes --waitforcert 0 --no-usecacheonfailure \
     --agent_disabled_lockfile /run/generalprove-not-held \
     --server "$SERVER" --certname "$CERTNAME" --environment "$ENVIRONMENT" || code=$?
 case $code in

@@ -44,7 +44,7 @@ class Mail(Step):
         wrong = list(refusals(facts, move))
         with op.report.task(f"Look at every mailbox on {move.old.name}"):
             wrong += move.directory.problems
-            wrong += move.mailboxes.readable(move.directory.accounts)
+            wrong += move.compare.readable(move.directory.accounts)
             wrong += self._room()
         with op.report.task(f"See that Puppet runs on {move.new.name}"):
             op.puppet.agent(move.new, noop=True)

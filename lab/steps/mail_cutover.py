@@ -151,6 +151,7 @@ class Take(MailPhase):
             filters = pool.submit(self.move.mailboxes.filters, accounts, back=back)
             carry(accounts, seconds=DELTA_SECONDS)
             filters.result()
+        self.move.compare.counted(accounts)
 
     def _until_quick(self, carry: Carry) -> None:
         """Carry what has changed until that takes so little time that people can wait for it."""

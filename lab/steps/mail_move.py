@@ -12,6 +12,7 @@ from lab.fleet import Host
 from lab.operator import Operator, zone_data
 from lab.operator.dns import DnsError
 from lab.operator.mail_accounts import Directory, directory
+from lab.operator.mail_compare import MailCompare
 from lab.operator.mailboxes import Mailboxes
 from lab.operator.old_mail import OldMail, Settings
 from lab.operator.site_files import as_yaml
@@ -71,6 +72,11 @@ class Move:
     def mailboxes(self) -> Mailboxes:
         """The mailboxes on both."""
         return Mailboxes(ssh=self.op.ssh, old=self.old.name, new=self.new.name)
+
+    @cached_property
+    def compare(self) -> MailCompare:
+        """What looks at both."""
+        return MailCompare(ssh=self.op.ssh, old=self.old.name, new=self.new.name)
 
     @cached_property
     def directory(self) -> Directory:

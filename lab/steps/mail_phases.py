@@ -196,6 +196,7 @@ class Serve(MailPhase):
             move.server.prepare(
                 target=move.new_addresses[0],
                 sealed_as=move.naming(facts.content).server,
+                passes_as=move.directory.domains[-1],
                 authority=op.acme.roots(),
                 domains=move.directory.domains,
             )
