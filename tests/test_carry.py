@@ -96,3 +96,24 @@ def test_a_move_sees_whether_every_byte_arrived(
 def test_the_files_of_a_site_are_listed_for_a_visitor(ssh: Ssh, source: Place) -> None:
     found = Apache(ssh=ssh, host="old").files(source.path, without="data")
     assert found == ["sub/", "sub/x.css", "å b.html"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error_unless_it_may(
+    ssh: Ssh, source: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "tar"
+    program.parent.mkdir()
+    program.write_text(
+        f"""#!/bin/sh
+        PATH={os.environ["PATH"]}
+        tar "$@"
+        case "$*" in *-cf*) echo "tar: ./book: file changed as we read it" >&2; exit 1 ;; esac
+        """
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    target = Place(host="new", path=str(tmp_path / "there"))
+    with pytest.raises(SshError, match="file changed as we read it"):
+        Carrier(ssh=ssh).carry(source, target)
+    Carrier(ssh=ssh).carry(source, target, in_use=True)
+    assert (Path(target.path) / "data/book").read_text() == "3"

@@ -59,7 +59,15 @@ class Carrier:
         """
         return self._ssh.run(place.host, script, timeout=_SECONDS).stdout.strip()
 
-    def carry(self, source: Place, target: Place, *, without: str = "", like: str = "") -> None:
+    def carry(
+        self,
+        source: Place,
+        target: Place,
+        *,
+        without: str = "",
+        like: str = "",
+        in_use: bool = False,
+    ) -> None:
         """Make *target* a copy of *source*, in one step where there was none.
 
         Args:
@@ -67,12 +75,16 @@ class Carrier:
             target: what it becomes; what was there is replaced.
             without: a directory in it that is left out.
             like: a path on the target whose owner the copy gets; root's if empty.
+            in_use: whether somebody may write meanwhile; otherwise a file that changes while it
+                is read is an error.
 
         Raises:
             SshError: a host could not be reached, or a command there failed.
         """
         exclude = f"--exclude=./{shlex.quote(without)}" if without else ""
         pack = f"tar -C {shlex.quote(source.path)} {exclude} -cf - ."
+        if in_use:
+            pack += " || test $? -eq 1"  # that is all that this code of tar's means
         path = shlex.quote(target.path)
         owner = f"chown -R --reference={shlex.quote(like)} {path}.new" if like else ":"
         unpack = f"""

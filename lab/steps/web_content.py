@@ -73,7 +73,7 @@ def _alike(move: Move, urls: Sequence[Url]) -> bool:
 def _copy_data(move: Move) -> None:
     for site in move.with_data:
         old, new = move.data_at_old(site), move.data_at_new(site)
-        move.carrier.carry(old, new, like=f"{site.home}/shared")
+        move.carrier.carry(old, new, like=f"{site.home}/shared", in_use=True)
 
 
 def _refuse(move: Move, wrong: Sequence[str]) -> None:
