@@ -226,16 +226,18 @@ def test_a_full_disk_on_oslo_loses_nothing_neither_while_mail_moves_nor_after(
 ) -> None:
     lab = lab_at("web")
     # Outermost: what was written to that volume goes with it.
-    with Faults(lab=lab).small_volume("oslo", STORE, megabytes=1500):
-        with watch_of(lab, "The disk of Oslo is full") as watch:
-            faults = Faults(lab=lab, marks=watch.marks)
-            told = hindered(lab, at="Copy 9 mailboxes", fault=faults.full_volume("oslo", STORE))
-            assert "mailboxes were not carried" in told
-            perform(step_class("mail")(operator=in_lab(lab)))
-            with faults.full_volume("oslo", STORE):
-                lab.ssh.run("oslo", ["timeout", "60", "sh", "-c", DEFERRED])
-            lab.ssh.run("oslo", ["postqueue", "-f"])
-            watch.hold_enough()
+    with (
+        Faults(lab=lab).small_volume("oslo", STORE, megabytes=1500),
+        watch_of(lab, "The disk of Oslo is full") as watch,
+    ):
+        faults = Faults(lab=lab, marks=watch.marks)
+        told = hindered(lab, at="Copy 9 mailboxes", fault=faults.full_volume("oslo", STORE))
+        assert "mailboxes were not carried" in told
+        perform(step_class("mail")(operator=in_lab(lab)))
+        with faults.full_volume("oslo", STORE):
+            lab.ssh.run("oslo", ["timeout", "60", "sh", "-c", DEFERRED])
+        lab.ssh.run("oslo", ["postqueue", "-f"])
+        watch.hold_enough()
     assert all_well(watch), watch.verdicts
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from cryptography import x509
 
+from lab.operator.mailboxes import STORE
 from lab.operator.old_mail import NOT_CARRIED, SERVING
 from lab.steps.base import Step, StepCheckError
 from lab.steps.mail_cutover import phases
@@ -92,12 +93,11 @@ class Mail(Step):
         homes = "\n".join(each.maildir for each in move.directory.accounts)
         sizes = "xargs -d '\\n' du -sck 2>/dev/null | tail -n 1 | cut -f 1"
         needed = int(ssh.run(move.old.name, sizes, stdin=homes, timeout=600).stdout or 0)
-        free = int(
-            ssh.run(move.new.name, "mkdir -p /srv; df -k --output=avail /srv | tail -n 1").stdout
-        )
+        volume = f"for it in {STORE} /srv /; do [ ! -d $it ] || exec df -k --output=avail $it; done"
+        free = int(ssh.run(move.new.name, volume).stdout.split()[-1])
         if free < needed * _SPARE:
             yield (
-                f"{move.new.name} has {free // 1024:,} MB free below /srv, and the mail takes "
+                f"{move.new.name} has {free // 1024:,} MB free for {STORE}, and the mail takes "
                 f"{needed // 1024:,} MB: make room"
             )
 

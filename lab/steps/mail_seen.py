@@ -9,9 +9,12 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
+from lab.errors import GeneralproveError
 from lab.operator.ssh import SshError
+from lab.operator.web_client import Server, Url
 from lab.steps.mail_facts import Facts
 from lab.steps.mail_move import Move
 
@@ -116,10 +119,24 @@ class Look:
         smtp.ehlo()
 
 
+def _policy_missing(move: Move, host: str) -> Iterator[str]:
+    """Yield what keeps other servers from the policy (RFC 8461, section 3.3)."""
+    url = Url(scheme="https", host=host, path="/.well-known/mta-sts.txt")
+    for address in move.new_addresses:
+        server = Server(dial=move.op.ssh.dial, address=address, trust=move.op.acme.believing())
+        try:
+            page = server.fetch([url])[url]
+        except GeneralproveError as error:
+            yield f"{address}: {url}: no, {error}"
+            continue
+        if page.status != HTTPStatus.OK:
+            yield f"{address}: {url} answers {page.status}"
+
+
 def seen_wrong(move: Move, facts: Facts) -> list[str]:
     """Return what is not as it should be, asked over both families."""
     naming = move.naming(facts.content)
-    found: list[str] = []
+    found = list(_policy_missing(move, naming.policy_host))
     for address in move.new_addresses:
         look = Look(
             dial=partial(move.op.ssh.dial, address),
