@@ -136,7 +136,7 @@ class MailCompare:
         said = self._ssh.run(host, f"set +e\n{script}", timeout=600).stdout
         messages, folders, subscriptions = (part.splitlines() for part in said.split("==\n"))
         return Held(
-            messages=frozenset(_plain(line) for line in messages),
+            messages=frozenset(plain(line) for line in messages),
             folders=frozenset(folders),
             subscriptions=frozenset(subscriptions),
         )
@@ -171,6 +171,6 @@ def _lookup(side: str) -> str:
     return "" if side == "old" else "--no-userdb-lookup"
 
 
-def _plain(line: str) -> str:
+def plain(line: str) -> str:
     r"""Return a message's line without \Recent, which is each server's own (RFC 9051, 2.3.2)."""
     return re.sub(r" ?\\Recent ?", "", line)
