@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from lab import bench_promotion
+from lab import bench_mail, bench_promotion
 from lab.console import TerminalReporter
 from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
 from lab.engine.images import BASE
@@ -25,6 +25,7 @@ from lab.milestones import Milestones
 from lab.operate import in_lab
 from lab.rehearsal import chain, reach, rehearse
 from lab.steps import STEPS
+from lab.steps.mail import Mail
 
 NAME = "bench"
 SDK_HOSTS = 3
@@ -94,6 +95,7 @@ def measure(*, cold: bool, steps: bool, out: Console) -> Sequence[Figure]:
             _lifecycle(watch, cold=cold)
             if steps:
                 _steps(watch)
+            _mail(watch)
             _puppet(watch)
             bench_promotion.measure(in_lab(lab), timed=watch.timed)
             _restores(watch)
@@ -138,6 +140,14 @@ def _steps(watch: Stopwatch) -> None:
                 unit="",
             )
         )
+
+
+def _mail(watch: Stopwatch) -> None:
+    def told(what: str, value: float, *, goal: float | None = None, unit: str) -> None:
+        watch.add(Figure(what=what, value=value, goal=goal, unit=unit))
+
+    reach(watch.lab, chain(Mail.name)[-2])
+    bench_mail.measure(watch.lab, told=told)
 
 
 def _restores(watch: Stopwatch) -> None:

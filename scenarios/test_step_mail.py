@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import pytest
 from moments import At, AtTask, PulledPlug, pull_the_plug
-from real_clients import RealClient
 from test_legacy import SUBMIT, outside
 from test_step_web import CERTIFICATE, expired
 
@@ -25,6 +24,7 @@ from lab.operate import in_lab
 from lab.operator import Operator
 from lab.operator.mailboxes import STORE
 from lab.operator.old_mail import SERVING, OldMail
+from lab.real_clients import RealClient
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import StepCheckError, step_class
 from lab.steps.dns_facts import CONTENT_FILE

@@ -24,6 +24,11 @@ class RealClient:
     name: str
     HOME: ClassVar[str] = "/root/real-clients"
 
+    @classmethod
+    def forget(cls, lab: Lab) -> None:
+        """Throw away whatever anybody has downloaded."""
+        lab.ssh.run(OUTSIDE, ["rm", "-rf", cls.HOME])
+
     def pull(self) -> str:
         """Download what is new, and return what mbsync says."""
         home, who, domain = self._home, self._person, self.lab.fleet.domain

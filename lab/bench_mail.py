@@ -1,0 +1,96 @@
+"""How fast mail moves, beside the plain tools on the same mailboxes: part of ``invoke bench``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
+from typing import Final, Protocol
+
+from lab.lab import Lab
+from lab.operate import in_lab
+from lab.operator.mail_accounts import Account
+from lab.operator.mailboxes import HOME, STORE
+from lab.real_clients import RealClient
+from lab.steps.mail_cutover import Copy, phases
+from lab.steps.mail_move import Move
+from lab.steps.phases import Passage
+from lab.world.legacy.image.seed.people import PEOPLE
+
+_WAIT: Final = "bench::wait"
+_AT_ONCE: Final = 4
+
+
+class Told(Protocol):
+    """Takes a figure: what it is, its value, its goal and its unit."""
+
+    def __call__(self, what: str, value: float, *, goal: float | None = None, unit: str) -> None:
+        """Take it."""
+
+
+def measure(lab: Lab, *, told: Told) -> None:
+    """Measure a first copy of all mailboxes: the step's, doveadm alone, mbsync.
+
+    Args:
+        lab: at the milestone before the step; afterwards the new server has been set up.
+        told: takes the figures.
+    """
+    operator = in_lab(lab)
+    fleet = operator.fleet
+    new = next(host for host in fleet.hosts.values() if host.role == "production")
+    move = Move(op=operator, old=fleet.legacy, new=new)
+    before = list(takewhile(lambda phase: phase.name != Copy.name, phases(move)))
+    Passage(
+        phases=before,
+        observe=move.observe,
+        stage=operator.stage,
+        key=_WAIT,
+        report=operator.report,
+    ).forth()
+    accounts = move.directory.accounts
+
+    def emptied() -> None:
+        script = (
+            f"systemctl stop dovecot.service; rm -rf {STORE}/*; systemctl start dovecot.service"
+        )
+        operator.ssh.run(new.name, script)
+
+    def ours() -> None:
+        move.mailboxes.forth(accounts)
+
+    def plain() -> None:
+        for each in accounts:
+            operator.ssh.run(new.name, _plain(each), timeout=600)
+
+    def by_imap() -> None:
+        clients = [RealClient(lab=lab, name=each.name) for each in PEOPLE if not each.locked]
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            list(pool.map(RealClient.pull, clients))
+
+    seconds: dict[str, float] = {}
+    for name, carry in (("step mail", ours), ("doveadm backup", plain), ("mbsync", by_imap)):
+        emptied()
+        RealClient.forget(lab)
+        seconds[name] = _seconds(carry)
+    messages = lab.fleet.lab_mail.messages * 6 // 5
+    for name, taken in seconds.items():
+        told(f"messages moved by {name}", messages / taken, unit="/s")
+    fastest = min(seconds["doveadm backup"], seconds["mbsync"])
+    told(
+        "  time of the step's by the fastest of the others",
+        seconds["step mail"] / fastest,
+        goal=1.1,
+        unit="",
+    )
+
+
+def _plain(account: Account) -> list[str]:
+    run = ["setpriv", "--reuid", "vmail", "--regid", "vmail", "--init-groups"]
+    return [*run, f"{HOME}/dsync", "forth", account.address, account.login]
+
+
+def _seconds(action: Callable[[], None]) -> float:
+    begun = time.monotonic()
+    action()
+    return time.monotonic() - begun
