@@ -40,12 +40,15 @@ User {who.login(domain)}
 Pass {who.password}
 TLSType IMAPS
 CertificateFile {self.HOME}/authorities.pem
+
 IMAPStore far
 Account server
+
 MaildirStore near
 Path {home}/mail/
 Inbox {home}/mail/INBOX
 SubFolders Verbatim
+
 Channel all
 Far :far:
 Near :near:
