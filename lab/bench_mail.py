@@ -13,8 +13,9 @@ from lab.operate import in_lab
 from lab.operator.mail_accounts import Account
 from lab.operator.mailboxes import HOME, STORE
 from lab.real_clients import RealClient
-from lab.steps.mail_cutover import Copy, phases
+from lab.steps.mail_cutover import phases
 from lab.steps.mail_move import Move
+from lab.steps.mail_take import Copy
 from lab.steps.phases import Passage
 from lab.world.legacy.image.seed.people import PEOPLE
 

@@ -28,8 +28,9 @@ from lab.real_clients import RealClient
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import StepCheckError, step_class
 from lab.steps.dns_facts import CONTENT_FILE
-from lab.steps.mail_cutover import Point, Take
+from lab.steps.mail_cutover import Point
 from lab.steps.mail_move import Move
+from lab.steps.mail_take import Take
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
 from lab.watch_mail import MailBudget

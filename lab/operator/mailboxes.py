@@ -23,7 +23,8 @@ _SECONDS: Final = 4 * 3600.0
 _AT_ONCE: Final = 4
 _OVERDUE: Final = 124  # timeout(1)
 _CHANGED_WHILE: Final = 2
-"""Exit code of doveadm-sync(1): somebody changed the mailbox meanwhile."""
+_TRY_AGAIN: Final = 75
+"""Exit codes of doveadm-sync(1): somebody changed the mailbox meanwhile; and EX_TEMPFAIL."""
 
 # Run by the old server's sshd, whatever the new one asks for. Dovecot need not run: what a
 # person's mailbox is follows from who they are there.
@@ -148,26 +149,31 @@ class Mailboxes:
         self._ssh.run(self._old, self._without_key("true") + f"\nrm -f {_DSYNC} {_DSYNC}.homes")
         self._ssh.run(self._new, ["rm", "-rf", HOME])
 
-    def forth(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> None:
+    def forth(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> dict[str, str]:
         """Make the new server's mailboxes what the old one's are.
 
         Args:
             accounts: which.
             seconds: that it may take.
 
+        Returns:
+            Address -> what Dovecot said, of those it did not finish because somebody changed them
+            meanwhile, or so it seemed to it: they want to be carried again.
+
         Raises:
             MailboxesError: one could not be carried, and why.
         """
-        self._dsync("forth", accounts, seconds)
+        return self._dsync("forth", accounts, seconds)
 
-    def back(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> None:
-        """Make the old server's mailboxes what the new one's are."""
-        self._dsync("back", accounts, seconds)
+    def back(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> dict[str, str]:
+        """Make the old server's mailboxes what the new one's are, as :meth:`forth` does."""
+        unfinished = self._dsync("back", accounts, seconds)
         # Dovecot 2.3 would show folders that are only names in the paths of others as if they
         # held mail: it believes its index of them, which this makes it write anew.
         maildirs = "".join(f"{each.maildir}\n" for each in accounts)
         stale = "find {} -maxdepth 1 -name 'dovecot.list.index*' -delete"
         self._ssh.run(self._old, f"xargs -d '\\n' -I {{}} {stale}", stdin=maildirs)
+        return unfinished
 
     def filters(self, accounts: Sequence[Account], *, back: bool = False) -> None:
         """Carry everybody's own filters (sieve), and which of them is in force."""
@@ -179,15 +185,16 @@ class Mailboxes:
         pairs = zip(into, packed.splitlines(), strict=True)
         self._ssh.run(target, _UNPACK, stdin="".join(f"{home} {line}\n" for home, line in pairs))
 
-    def _dsync(self, way: str, accounts: Sequence[Account], seconds: float) -> None:
+    def _dsync(self, way: str, accounts: Sequence[Account], seconds: float) -> dict[str, str]:
         run = f"setpriv --reuid vmail --regid vmail --init-groups {HOME}/dsync {way}"
         pairs = "".join(f"{each.address}\n{each.login}\n" for each in accounts)
-        # Exit code 2 says that somebody wrote meanwhile: the next delta has it.
         one = f"""
-            said=$({run} "$1" "$2" 2>&1) || [ $? -eq {_CHANGED_WHILE} ] || {{
-                echo "$1: $(echo "$said" | tail -n 1)" >&2
-                exit 1
-            }}
+            said=$({run} "$1" "$2" 2>&1) && exit
+            code=$?
+            why=$(echo "$said" | grep -v 'Remote command returned' | tail -n 1)
+            [ $code -eq {_CHANGED_WHILE} ] || [ $code -eq {_TRY_AGAIN} ] ||
+                {{ echo "$1: $why" >&2; exit 1; }}
+            echo "$1 $why"
         """
         # Whatever an operator who is gone left running would undo what is done from now on.
         script = f"""
@@ -203,6 +210,8 @@ class Mailboxes:
         if not done.ok:
             said = "; ".join(done.stderr.splitlines()[:2])
             raise MailboxesError(f"mailboxes were not carried: {said}", where=self._new)
+        pairs_of_words = (line.partition(" ") for line in done.stdout.splitlines())
+        return {address: why for address, _, why in pairs_of_words}
 
     def _without_key(self, then: str) -> str:
         return f"""

@@ -1,0 +1,238 @@
+"""The mailboxes change hands: copied while people use them, the last of it while they wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import ClassVar, Final, Protocol
+
+from typing_extensions import override
+
+from lab.errors import GeneralproveError
+from lab.operator.mail_accounts import Account
+from lab.operator.mailboxes import MailboxesError
+from lab.operator.old_mail import GATHERING, HOLDING, PASSING, SERVING
+from lab.operator.ssh import SshError
+from lab.steps.base import StepError
+from lab.steps.mail_facts import COPIED, Facts
+from lab.steps.mail_phases import Certify, MailPhase
+
+
+class Carry(Protocol):
+    """Carries mailboxes, one way or the other."""
+
+    def __call__(self, accounts: Sequence[Account], *, seconds: float = ...) -> dict[str, str]:
+        """Carry them within so many seconds, and return what was not finished."""
+
+
+HOLD_SECONDS: Final = 10.0
+"""After which a hold ends by itself, whatever has become of the operator."""
+
+QUICK_SECONDS: Final = 3.0
+"""How long a delta may take before the last one is tried, for which people wait."""
+
+DELTA_SECONDS: Final = 4.0
+"""How long the last delta may take before it is given up and everybody goes on as before."""
+
+_DELTAS: Final = 10
+_DRAIN_SECONDS: Final = 60.0
+
+
+class Copy(MailPhase):
+    """The new server has every mailbox, as it was a moment ago."""
+
+    name: ClassVar[str] = "copy"
+    title: ClassVar[str] = "Copy the mailboxes while people use them"
+    undoing: ClassVar[str] = "Forget that the mailboxes were copied"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        wrong = list(Certify(move=self.move).lacks(facts))
+        if facts.old.mode in {PASSING, GATHERING}:
+            return wrong
+        missing = {each.address for each in self.move.directory.accounts} - facts.new.copied
+        return wrong + [f"the mailbox of {each} was not copied" for each in sorted(missing)]
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        return ["mailboxes were copied"] if facts.new.copied else []
+
+    @override
+    def do(self, facts: Facts) -> None:
+        move, op = self.move, self.move.op
+        accounts = move.directory.accounts
+        with op.report.task(f"Copy {len(accounts)} mailboxes"):
+            unfinished = move.mailboxes.forth(accounts)
+        for _ in range(_DELTAS):
+            if not unfinished:
+                break
+            again = [each for each in accounts if each.address in unfinished]
+            with op.report.task(f"Copy {len(again)} that changed meanwhile again"):
+                unfinished = move.mailboxes.forth(again)
+        _finished(unfinished)
+        noted = "".join(f"{each.address}\n" for each in accounts)
+        op.ssh.write(move.new.name, COPIED, noted)
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        with suppress(SshError):  # then it is gone with the host
+            self.move.op.ssh.run(self.move.new.name, ["rm", "-f", COPIED])
+
+
+class Take(MailPhase):
+    """The mailboxes are the new server's; the old one passes everything on."""
+
+    name: ClassVar[str] = "take"
+    title: ClassVar[str] = "Move the last of the mail while everybody waits a moment"
+    undoing: ClassVar[str] = "Move the mail back while everybody waits a moment"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        wrong = list(Copy(move=self.move).lacks(facts))
+        if facts.old.mode != PASSING:
+            wrong.append(f"{self.move.old.name} does not pass everything on")
+        return wrong
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        if facts.old.mode == SERVING:
+            return []
+        return [f"the mail server on {self.move.old.name} is {facts.old.mode}"]
+
+    @override
+    def do(self, facts: Facts) -> None:
+        move, op = self.move, self.move.op
+        server = move.server
+        if facts.old.mode == GATHERING:
+            server.become("pass")
+            return
+        if facts.old.mode == HOLDING:
+            server.become("release")
+        with op.puppet.held([move.new.name], "mail moves"):
+            self._until_quick(move.mailboxes.forth)
+            with self._held():
+                with op.report.task(f"Hold the mail on {move.old.name}"):
+                    server.become("hold", seconds=HOLD_SECONDS)
+                with op.report.task("Move the last of it"):
+                    self._last(move.mailboxes.forth, back=False)
+                with op.report.task(f"Let {move.old.name} pass everything on"):
+                    server.become("pass")
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        move, op = self.move, self.move.op
+        server = move.server
+        if facts.old.mode == HOLDING:
+            server.become("release")
+            return
+        if not facts.reachable:
+            raise StepError(
+                "it cannot be reached, and mail that arrived there is on no other server",
+                where=move.new.name,
+                remedy="Bring it back, then go back again",
+            )
+        with op.puppet.held([move.new.name], "mail moves back"):
+            self._until_quick(move.mailboxes.back)
+            self._drain()
+            with self._gathered():
+                with op.report.task("Hold the mail on both servers"):
+                    server.become("gather", seconds=HOLD_SECONDS)
+                    self._drain()
+                    server.become("close")
+                    op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
+                with op.report.task("Move the last of it back"):
+                    self._last(move.mailboxes.back, back=True)
+                with op.report.task(f"Let {move.old.name} serve again"):
+                    server.become("serve")
+
+    def _last(self, carry: Carry, *, back: bool) -> None:
+        """Carry mail and filters at once: people wait for both."""
+        accounts = self.move.directory.accounts
+        with ThreadPoolExecutor() as pool:
+            filters = pool.submit(self.move.mailboxes.filters, accounts, back=back)
+            _finished(carry(accounts, seconds=DELTA_SECONDS))
+            filters.result()
+        self.move.compare.counted(accounts)
+
+    def _until_quick(self, carry: Carry) -> None:
+        """Carry what has changed until that takes so little time that people can wait for it."""
+        op, accounts = self.move.op, self.move.directory.accounts
+        unfinished: dict[str, str] = {}
+        for _ in range(_DELTAS):
+            begun = time.monotonic()
+            with op.report.task("Copy what has changed meanwhile"):
+                unfinished = carry(accounts)
+            if not unfinished and time.monotonic() - begun < QUICK_SECONDS:
+                return
+        _finished(unfinished)
+        raise StepError(
+            f"what changes between two copies takes longer than {QUICK_SECONDS:.0f} s to copy",
+            where=self.move.old.name,
+            remedy="Nobody was kept waiting. Run the step again when the servers have less to do",
+        )
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Let the old server go on as before when the last of the mail does not arrive."""
+        try:
+            yield
+        except BaseException as error:
+            with suppress(SshError):  # then it does so by itself
+                self.move.server.become("release")
+            if isinstance(error, GeneralproveError):
+                raise StepError(
+                    f"the last of the mail was not moved: {error}",
+                    remedy=f"{self.move.old.name} serves as before, nothing is lost. "
+                    "The step can be run again, or rolled back",
+                ) from error
+            raise
+
+    @contextmanager
+    def _gathered(self) -> Iterator[None]:
+        """Let the new server go on when the last of the mail does not come back."""
+        try:
+            yield
+        except BaseException as error:
+            with suppress(SshError):
+                self.move.op.ssh.run(self.move.new.name, ["systemctl", "start", "dovecot.service"])
+            with suppress(SshError):  # then it does so by itself
+                self.move.server.become("pass")
+            if isinstance(error, GeneralproveError):
+                raise StepError(
+                    f"the last of the mail was not moved back: {error}",
+                    remedy=f"{self.move.new.name} serves on, nothing is lost. "
+                    "The rollback can be run again",
+                ) from error
+            raise
+
+    def _drain(self) -> None:
+        """Wait until the new server has nothing queued for its own mailboxes."""
+        move = self.move
+        domains = "|".join(each.replace(".", "\\.") for each in move.directory.domains)
+        script = f"""
+            postqueue -f
+            while waiting=$(postqueue -j | grep -cE '"address": "[^"]*@({domains})"'); do
+                sleep 0.2
+            done
+        """
+        try:
+            move.op.ssh.run(move.new.name, f"set +e\n{script}", timeout=_DRAIN_SECONDS)
+        except SshError as error:
+            raise StepError(
+                f"mail waits there that is delivered to no mailbox: {error.what}",
+                where=move.new.name,
+                remedy="`postqueue -p` there says why",
+            ) from error
+
+
+def _finished(unfinished: dict[str, str]) -> None:
+    """See that every mailbox was carried.
+
+    Raises:
+        MailboxesError: one was not, and why.
+    """
+    if unfinished:
+        told = "; ".join(f"{address}: {why}" for address, why in unfinished.items())
+        raise MailboxesError(f"mailboxes were not carried: {told}")
