@@ -191,6 +191,9 @@ class Mailboxes:
         one = f"""
             said=$({run} "$1" "$2" 2>&1) && exit
             code=$?
+            case $said in
+                *'returned error 255'*) echo "the servers do not reach each other" >&2; exit 255 ;;
+            esac
             why=$(echo "$said" | grep -v 'Remote command returned' | tail -n 1)
             [ $code -eq {_CHANGED_WHILE} ] || [ $code -eq {_TRY_AGAIN} ] ||
                 {{ echo "$1: $why" >&2; exit 1; }}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import ClassVar, Final, Protocol
@@ -30,13 +30,14 @@ class Carry(Protocol):
 HOLD_SECONDS: Final = 10.0
 """After which a hold ends by itself, whatever has become of the operator."""
 
-QUICK_SECONDS: Final = 3.0
+QUICK_SECONDS: Final = 2.0
 """How long a delta may take before the last one is tried, for which people wait."""
 
-DELTA_SECONDS: Final = 4.0
+DELTA_SECONDS: Final = 3.0
 """How long the last delta may take before it is given up and everybody goes on as before."""
 
 _DELTAS: Final = 10
+_HOLDS: Final = 3
 _DRAIN_SECONDS: Final = 60.0
 
 
@@ -104,28 +105,26 @@ class Take(MailPhase):
     @override
     def do(self, facts: Facts) -> None:
         move, op = self.move, self.move.op
-        server = move.server
         if facts.old.mode == GATHERING:
-            server.become("pass")
+            move.server.become("pass")
             return
         if facts.old.mode == HOLDING:
-            server.become("release")
-        with op.puppet.held([move.new.name], "mail moves"):
-            self._until_quick(move.mailboxes.forth)
-            with self._held():
-                with op.report.task(f"Hold the mail on {move.old.name}"):
-                    server.become("hold", seconds=HOLD_SECONDS)
-                with op.report.task("Move the last of it"):
-                    self._last(move.mailboxes.forth, back=False)
-                with op.report.task(f"Let {move.old.name} pass everything on"):
-                    server.become("pass")
+            move.server.become("release")
+        try:
+            with op.puppet.held([move.new.name], "mail moves"):
+                self._in_turns(move.mailboxes.forth, self._over)
+        except GeneralproveError as error:
+            raise StepError(
+                f"the last of the mail was not moved: {error}",
+                remedy=f"{move.old.name} serves as before, nothing is lost. "
+                "The step can be run again, or rolled back",
+            ) from error
 
     @override
     def undo(self, facts: Facts) -> None:
         move, op = self.move, self.move.op
-        server = move.server
         if facts.old.mode == HOLDING:
-            server.become("release")
+            move.server.become("release")
             return
         if not facts.reachable:
             raise StepError(
@@ -133,19 +132,51 @@ class Take(MailPhase):
                 where=move.new.name,
                 remedy="Bring it back, then go back again",
             )
-        with op.puppet.held([move.new.name], "mail moves back"):
-            self._until_quick(move.mailboxes.back)
-            self._drain()
-            with self._gathered():
-                with op.report.task("Hold the mail on both servers"):
-                    server.become("gather", seconds=HOLD_SECONDS)
-                    self._drain()
-                    server.become("close")
-                    op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
-                with op.report.task("Move the last of it back"):
-                    self._last(move.mailboxes.back, back=True)
-                with op.report.task(f"Let {move.old.name} serve again"):
-                    server.become("serve")
+        try:
+            with op.puppet.held([move.new.name], "mail moves back"):
+                self._in_turns(move.mailboxes.back, self._over_again)
+        except GeneralproveError as error:
+            raise StepError(
+                f"the last of the mail was not moved back: {error}",
+                remedy=f"{move.new.name} serves on, nothing is lost. The rollback can be run again",
+            ) from error
+
+    def _over(self) -> None:
+        move, task = self.move, self.move.op.report.task
+        with self._held():
+            with task(f"Hold the mail on {move.old.name}"):
+                move.server.become("hold", seconds=HOLD_SECONDS)
+            with task("Move the last of it"):
+                self._last(move.mailboxes.forth, back=False)
+            with task(f"Let {move.old.name} pass everything on"):
+                move.server.become("pass")
+
+    def _over_again(self) -> None:
+        move, task = self.move, self.move.op.report.task
+        self._drain()
+        with self._gathered():
+            with task("Hold the mail on both servers"):
+                move.server.become("gather", seconds=HOLD_SECONDS)
+                self._drain()
+                move.server.become("close")
+                move.op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
+            with task("Move the last of it back"):
+                self._last(move.mailboxes.back, back=True)
+            with task(f"Let {move.old.name} serve again"):
+                move.server.become("serve")
+
+    def _in_turns(self, carry: Carry, exchange: Callable[[], None]) -> None:
+        """Let the mailboxes change hands; whoever is not quick enough lets people go on first."""
+        for turn in range(_HOLDS):
+            self._until_quick(carry)
+            try:
+                exchange()
+            except MailboxesError as error:
+                if turn + 1 == _HOLDS:
+                    raise
+                self.move.op.report.say(f"[yellow]{error}: people go on, and it is tried again[/]")
+            else:
+                return
 
     def _last(self, carry: Carry, *, back: bool) -> None:
         """Carry mail and filters at once: people wait for both."""
@@ -178,15 +209,9 @@ class Take(MailPhase):
         """Let the old server go on as before when the last of the mail does not arrive."""
         try:
             yield
-        except BaseException as error:
+        except BaseException:
             with suppress(SshError):  # then it does so by itself
                 self.move.server.become("release")
-            if isinstance(error, GeneralproveError):
-                raise StepError(
-                    f"the last of the mail was not moved: {error}",
-                    remedy=f"{self.move.old.name} serves as before, nothing is lost. "
-                    "The step can be run again, or rolled back",
-                ) from error
             raise
 
     @contextmanager
@@ -194,17 +219,11 @@ class Take(MailPhase):
         """Let the new server go on when the last of the mail does not come back."""
         try:
             yield
-        except BaseException as error:
+        except BaseException:
             with suppress(SshError):
                 self.move.op.ssh.run(self.move.new.name, ["systemctl", "start", "dovecot.service"])
             with suppress(SshError):  # then it does so by itself
                 self.move.server.become("pass")
-            if isinstance(error, GeneralproveError):
-                raise StepError(
-                    f"the last of the mail was not moved back: {error}",
-                    remedy=f"{self.move.new.name} serves on, nothing is lost. "
-                    "The rollback can be run again",
-                ) from error
             raise
 
     def _drain(self) -> None:
