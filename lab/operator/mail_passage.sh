@@ -99,8 +99,8 @@ pass() {
     no_submission
     maps=
     for domain in $DOMAINS; do maps="$maps {$domain = fleet:[$TARGET]:25}"; done
-    # Aliases are the new server's now; here they only tell which addresses there are.
-    postconf -e "transport_maps = inline:{$maps }" 'receive_override_options = no_address_mappings' \
+    # Aliases are looked at here as before, and name mailboxes, which the new server has.
+    postconf -e "transport_maps = inline:{$maps }" \
         minimal_backoff_time=5s maximal_backoff_time=30s queue_run_delay=5s
     postconf -M fleet/unix='fleet unix - - n - - smtp'
     # Both call themselves what the MX record says, and Postfix would see a loop. Whatever the new
