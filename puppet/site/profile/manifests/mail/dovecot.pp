@@ -58,7 +58,8 @@ class profile::mail::dovecot (
   # Whoever runs it may not write here, and would compile it anew for every message.
   exec { 'mail: compile the filter for everybody':
     command => "/usr/bin/sievec ${before}",
-    unless  => "/usr/bin/test ${etc}/sieve/before.svbin -nt ${before}",
+    # As old is new enough: a copy of this disk may know whole seconds only.
+    unless  => "/usr/bin/test -e ${etc}/sieve/before.svbin -a ! ${before} -nt ${etc}/sieve/before.svbin",
     require => [
       File["${etc}/dovecot.conf", $before],
       Package['dovecot-sieve'],
