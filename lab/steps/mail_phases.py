@@ -6,14 +6,14 @@ Until the mailboxes are on it nobody can come to it but the old server, which do
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from typing_extensions import override
 
 from lab.operator import zone_data
 from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
-from lab.steps.base import StepCheckError, StepError
+from lab.steps.base import StepError
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
 from lab.steps.dns_phases import longest, lowered
 from lab.steps.mail_facts import BEFORE, OPEN, PEERS, POLICY, SELECTOR, SERVED, Facts
@@ -23,9 +23,7 @@ from lab.steps.mail_records import before as as_before
 from lab.steps.mail_records import longest as longest_of
 from lab.steps.phases import Phase
 from lab.steps.web_facts import kept
-
-_CERTIFY_SECONDS: Final = 600.0
-_CERTIFY: Final = "web-certificates.service"
+from lab.steps.web_host import obtain_certificates, run_puppet
 
 
 class MailPhase(Phase[Facts]):
@@ -39,19 +37,8 @@ class MailPhase(Phase[Facts]):
         self.move = move
 
     def puppet(self, *, undo: bool = False) -> None:
-        """Let Puppet make the new server what the stage says.
-
-        A new host that cannot be reached must not keep anybody from going back: Puppet will find
-        what the stage says as soon as the host is there again.
-        """
-        op, host = self.move.op, self.move.new.name
-        try:
-            with op.report.task(f"Puppet on {host}"):
-                op.puppet.agent(host)
-        except SshError as error:
-            if not undo:
-                raise
-            op.report.say(f"[yellow]{error}: left to its next run of Puppet[/]")
+        """Let Puppet make the new server what the stage says."""
+        run_puppet(self.move.op, self.move.new.name, undo=undo)
 
     def publish(self, facts: Facts, wanted: Records, *, undo: bool = False) -> None:
         """Let the zones have *wanted*."""
@@ -252,22 +239,7 @@ class Certify(MailPhase):
 
     @override
     def do(self, facts: Facts) -> None:
-        op, host = self.move.op, self.move.new.name
-        op.acme.roots()
-        script = f"""
-            systemctl start {_CERTIFY} && exit
-            journalctl --unit {_CERTIFY} --invocation 0 --output cat --no-pager 2>/dev/null |
-                grep -iE 'error|detail' | head -n 5 >&2
-            exit 1
-        """
-        try:
-            op.ssh.run(host, script, timeout=_CERTIFY_SECONDS)
-        except SshError as error:
-            raise StepCheckError(
-                f"no certificate: {error.what}",
-                where=host,
-                remedy=f"`journalctl --unit {_CERTIFY}` there has all of it",
-            ) from error
+        obtain_certificates(self.move.op, self.move.new.name)
 
     @override
     def undo(self, facts: Facts) -> None:

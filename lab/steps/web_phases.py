@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from lab.operator.ssh import SshError
-from lab.steps.base import StepCheckError
 from lab.steps.dns_facts import TTL_LIMIT
 from lab.steps.dns_phases import longest, lowered
 from lab.steps.phases import Phase
@@ -29,9 +28,9 @@ from lab.steps.web_facts import (
     kept,
     leading,
 )
+from lab.steps.web_host import obtain_certificates, run_puppet
 from lab.steps.web_move import Move
 
-_CERTIFY_SECONDS: Final = 600.0
 _UNITS: Final = "web-certificates.timer haproxy.service nginx.service 'php*-fpm.service'"
 
 
@@ -46,19 +45,8 @@ class WebPhase(Phase[Facts]):
         self.move = move
 
     def puppet(self, *, undo: bool = False) -> None:
-        """Let Puppet make the new server what the stage says.
-
-        A new host that cannot be reached must not keep anybody from going back: Puppet will find
-        what the stage says as soon as the host is there again.
-        """
-        op, host = self.move.op, self.move.new.name
-        try:
-            with op.report.task(f"Puppet on {host}"):
-                op.puppet.agent(host)
-        except SshError as error:
-            if not undo:
-                raise
-            op.report.say(f"[yellow]{error}: left to its next run of Puppet[/]")
+        """Let Puppet make the new server what the stage says."""
+        run_puppet(self.move.op, self.move.new.name, undo=undo)
 
     def origin(self, *arguments: str) -> None:
         """Say where a site's programs run, on the new host."""
@@ -194,23 +182,7 @@ class Certify(WebPhase):
 
     @override
     def do(self, facts: Facts) -> None:
-        op, host = self.move.op, self.move.new.name
-        op.acme.roots()
-        unit = "web-certificates.service"
-        script = f"""
-            systemctl start {unit} && exit
-            journalctl --unit {unit} --invocation 0 --output cat --no-pager 2>/dev/null |
-                grep -iE 'error|detail' | head -n 5 >&2
-            exit 1
-        """
-        try:
-            op.ssh.run(host, script, timeout=_CERTIFY_SECONDS)
-        except SshError as error:
-            raise StepCheckError(
-                f"no certificates: {error.what}",
-                where=host,
-                remedy=f"`journalctl --unit {unit}` there has all of it",
-            ) from error
+        obtain_certificates(self.move.op, self.move.new.name)
 
     @override
     def undo(self, facts: Facts) -> None:
