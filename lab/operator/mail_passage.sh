@@ -37,7 +37,29 @@ each() { # each COMMAND KIND PORTS
     [ -z "$found" ] || systemctl $1 $found
 }
 
-reload_postfix() { ! systemctl is-active --quiet 'postfix@-.service' || postfix reload 2>/dev/null; }
+# Whatever reads a main.cf of this second waits until it is older (load_file.c of Postfix): nearly two
+# seconds of a hold, and again in every process that starts.
+reload_postfix() {
+    touch -d '10 seconds ago' "$postfix/main.cf" "$postfix/master.cf"
+    ! systemctl is-active --quiet 'postfix@-.service' || postfix reload 2>/dev/null
+}
+
+# Postfix is only told to reload, and goes on listening for a moment.
+listen() { # listen PORTS: as soon as nobody else does
+    for port in $1; do
+        systemctl is-active --quiet "generalprove-mail@$port.socket" || unheard "$port"
+    done
+    each start socket "$1"
+}
+
+unheard() {
+    tries=100
+    while ss -Htln "sport = :$1" | grep -q .; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { echo "somebody goes on listening at port $1" >&2; return 1; }
+        sleep 0.05
+    done
+}
 
 original() {
     for file in main master; do
@@ -128,12 +150,12 @@ case ${1:-} in
         no_submission
         postconf -e 'defer_transports = local lmtp virtual'
         reload_postfix
-        each start socket "$WRITING"
+        listen "$WRITING"
         delivered "^(local|lmtp|virtual) .*-t unix|dovecot-lda"
         touch "$away"
         systemctl stop dovecot.service
         systemctl stop dovecot.socket 2>/dev/null || true
-        each start socket "$READING"
+        listen "$READING"
         trap - EXIT
         ;;
     pass)

@@ -194,7 +194,7 @@ class Mailboxes:
             case $said in
                 *'returned error 255'*) echo "the servers do not reach each other" >&2; exit 255 ;;
             esac
-            why=$(echo "$said" | grep -v 'Remote command returned' | tail -n 1)
+            why=$(echo "$said" | grep -v 'Remote command returned' | tail -n 3 | tr '\\n' ' ')
             [ $code -eq {_CHANGED_WHILE} ] || [ $code -eq {_TRY_AGAIN} ] ||
                 {{ echo "$1: $why" >&2; exit 1; }}
             echo "$1 $why"
