@@ -21,7 +21,7 @@ from lab.engine.docker import DockerEngine, connect, told_as
 from lab.engine.images import REPOSITORY, Images
 from lab.errors import CouldNotError
 from lab.fleet import Fleet, Site
-from lab.machines import WORLD, Blueprint, blueprint, recipes
+from lab.machines import WORLD, Blueprint, bare, blueprint, recipes
 from lab.operator.ssh import Ssh
 from lab.parallel import side_by_side
 from lab.store import Store, root
@@ -237,6 +237,18 @@ class Lab:
         self._wait_for_boot(plan, names)
         for name in names:
             self.ssh.forget(name)
+
+    def reinstall(self, name: str) -> None:
+        """Make a host's machine anew: bare, on another disk, with other SSH keys.
+
+        What an interrupted attempt has left is made anew as well.
+        """
+        plan = self.blueprint()
+        self.ssh.forget(name)
+        self.engine.remove([name])
+        self.engine.create([bare(plan.spec(name))])
+        self.power_on([name])
+        self._admit(plan)
 
     def logs(self, name: str, *, lines: int = 200) -> str:
         """Return a machine's journal, or its console where the journal cannot be had."""

@@ -6,7 +6,7 @@ Pure planning: fleet, site and images in, machines and cables out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.addresses import block_networks
@@ -124,6 +124,12 @@ AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 HOSTS = "/etc/lab/hosts"
 RESOLV_CONF = "/etc/lab/resolv.conf"
 APT_PROXY = "/etc/apt/apt.conf.d/01mirror"
+
+
+def bare(spec: MachineSpec) -> MachineSpec:
+    """Return a host's machine without a past: what a provider delivers when it is ordered anew."""
+    kept = (AUTHORIZED_KEYS, HOSTS, RESOLV_CONF, APT_PROXY)
+    return replace(spec, image=BASE.tag, files={path: spec.files[path] for path in kept})
 
 
 def _host_spec(

@@ -1,7 +1,7 @@
 """The operator of each site: the same hands, led to the lab or to the real servers.
 
 This is the only place where the two differ: whose SSH configuration, which root of the DNS,
-which registrar, whose secrets.
+which registrar, whose secrets, and who makes a host anew.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from lab.access import VANTAGE
 from lab.console import Reporter
-from lab.fleet import Fleet
+from lab.fleet import Fleet, Host
 from lab.lab import Lab
 from lab.operator import Operator
 from lab.operator.dns import Dns
 from lab.operator.dns_tree import Tree
 from lab.operator.puppet import Puppet
 from lab.operator.registrar import ManualRegistrar, UpdateRegistrar
+from lab.operator.reinstall import ManualReinstaller
 from lab.operator.secrets import Secrets
 from lab.operator.ssh import Ssh
 from lab.operator.stage import Stage
@@ -29,6 +31,23 @@ from lab.world import issued
 from lab.world.machines import CA, REGISTRY, RESOLVER
 from lab.world.names import machine_address, machine_name
 from lab.world.secrets import REGISTRAR_KEY, WorldSecrets
+
+KEYS_OF_ROOT: Final = "/root/.ssh/authorized_keys"
+
+
+class LabReinstaller:
+    """Makes a lab's machines anew, as a provider does with a host.
+
+    Args:
+        lab: the lab.
+    """
+
+    def __init__(self, *, lab: Lab) -> None:
+        self._lab = lab
+
+    def reinstall(self, host: Host, *, identity: str) -> None:  # noqa: ARG002 - see the protocol
+        """Make *host* anew, and let the operator in by its new key."""
+        self._lab.reinstall(host.name)
 
 
 def in_lab(lab: Lab) -> Operator:
@@ -66,6 +85,7 @@ def in_lab(lab: Lab) -> Operator:
         ),
         dry_run=False,
         acme=acme,
+        reinstaller=LabReinstaller(lab=lab),
     )
 
 
@@ -90,6 +110,7 @@ def in_production(fleet: Fleet, *, report: Reporter, dry_run: bool = True) -> Op
     dns = Dns(dial=ssh.dial)
     tree = Tree(dns=dns)
     puppet = Puppet(ssh=ssh, site=site)
+    secrets = Secrets(directory=root() / "production" / "secrets")
     return Operator(
         fleet=fleet,
         site=site,
@@ -99,8 +120,15 @@ def in_production(fleet: Fleet, *, report: Reporter, dry_run: bool = True) -> Op
         registrar=ManualRegistrar(tree=tree, report=report),
         dns=dns,
         tree=tree,
-        secrets=Secrets(directory=root() / "production" / "secrets"),
+        secrets=secrets,
         report=report,
         vantage=Vantage.here(),
         dry_run=dry_run,
+        reinstaller=ManualReinstaller(
+            ssh=ssh,
+            fleet=fleet,
+            site=site,
+            operators=lambda: secrets.operators(lambda: ssh.read(puppet.control, KEYS_OF_ROOT)),
+            report=report,
+        ),
     )

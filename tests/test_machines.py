@@ -6,7 +6,7 @@ import pytest
 
 from lab.engine.images import BASE
 from lab.fleet import Fleet, LabMail
-from lab.machines import AUTHORIZED_KEYS, RESOLV_CONF, WORLD, Blueprint, blueprint, legacy
+from lab.machines import AUTHORIZED_KEYS, RESOLV_CONF, WORLD, Blueprint, bare, blueprint, legacy
 from lab.world.machines import world
 from lab.world.secrets import WorldSecrets
 
@@ -49,6 +49,13 @@ def test_every_host_has_its_hardware_and_starts_from_bare_debian(fleet: Fleet) -
 
 def test_the_legacy_host_starts_from_its_own_past(fleet: Fleet) -> None:
     assert plan(fleet).spec("bergen").image == legacy(fleet).tag
+
+
+def test_made_anew_the_legacy_host_is_like_any_other_and_has_no_past(fleet: Fleet) -> None:
+    found = plan(fleet)
+    anew, oslo = bare(found.spec("bergen")), found.spec("oslo")
+    assert (anew.name, anew.cores, anew.image) == ("bergen", 4, BASE.tag)
+    assert anew.files.keys() == oslo.files.keys()
 
 
 def test_the_legacy_hosts_past_depends_on_its_domain_and_its_mail(fleet: Fleet) -> None:

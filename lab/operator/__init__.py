@@ -16,6 +16,7 @@ from lab.operator.dns import Dns
 from lab.operator.dns_tree import Tree
 from lab.operator.puppet import Puppet
 from lab.operator.registrar import Registrar
+from lab.operator.reinstall import NoReinstaller, Reinstaller
 from lab.operator.secrets import Secrets
 from lab.operator.ssh import Ssh
 from lab.operator.stage import Stage
@@ -40,6 +41,7 @@ class Operator:
         vantage: from where users watch.
         dry_run: whether nothing may be changed.
         acme: issues certificates.
+        reinstaller: makes a host anew.
     """
 
     fleet: Fleet
@@ -55,3 +57,4 @@ class Operator:
     vantage: Vantage = field(default_factory=Vantage)
     dry_run: bool = True
     acme: Acme = field(default_factory=Acme)
+    reinstaller: Reinstaller = field(default_factory=NoReinstaller)
