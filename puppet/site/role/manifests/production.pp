@@ -4,4 +4,5 @@ class role::production {
   include profile::dns
   include profile::web
   include profile::mail
+  include profile::backup
 }
