@@ -30,7 +30,8 @@ from lab.status import render, status
 from lab.steps import STEPS, step_class
 
 LAB = {"lab": "name of the lab; several stand side by side"}
-UNTIL = {"until": "the last step to make: bare, control, dns, web or mail"}
+NAMES = ", ".join(step.name for step in STEPS)
+UNTIL = {"until": f"the last step to make: bare, {NAMES}"}
 
 
 @command(help={**LAB, **UNTIL})
@@ -107,7 +108,7 @@ def lab_logs(_: Context, host: str, lab: str = "default", lines: int = 200) -> N
     console().print(the_lab(lab).logs(host, lines=lines), markup=False)
 
 
-@command(positional=["milestone"], help={**LAB, "milestone": "bare, control, dns, web or mail"})
+@command(positional=["milestone"], help={**LAB, "milestone": f"bare, {NAMES}"})
 def lab_restore(_: Context, milestone: str, lab: str = "default") -> None:
     """Bring the lab back to a milestone.
 
@@ -142,7 +143,7 @@ def rehearse(_: Context, lab: str = "default", until: str = "", picture: str = "
     positional=["name"],
     help={
         **LAB,
-        "name": "control, dns, web or mail",
+        "name": NAMES,
         "on": "lab or production",
         "apply": "do it: without this, production is only checked",
         "rollback": "undo the step instead",

@@ -25,7 +25,8 @@ def lookups(
     Args:
         zones: the zones.
         secure: whether the resolver must have validated what it says.
-        moving: absolute name and type -> what the records may be; all others must not change.
+        moving: absolute name and type -> what the records may be, nothing where they may go; all
+            others must not change.
     """
     allowed = moving or {}
     return [
@@ -41,6 +42,7 @@ def lookups(
         for zone in zones
         for records in zone
         if "*" not in records.name
+        and allowed.get((zone.absolute(records.name), records.type)) != ()
         and not (records.name == APEX and records.type in _OF_THE_ZONE_ITSELF)
         # Names of name servers come and go with them.
         and zone.absolute(records.name) not in zone.nameservers

@@ -24,9 +24,15 @@ COLOURS = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
 # No step may cost a look-up, and it takes many to know.
 COSTS_NOTHING = Budget(failed=0, at_least=10_000)
 # What steps may cost visitors of the sites, where those have anything to do with it.
-VISITS: Mapping[str, Budget] = {"web": Budget(failed=0, at_least=20_000)}
+VISITS: Mapping[str, Budget] = {
+    "web": Budget(failed=0, at_least=20_000),
+    "wipe": Budget(failed=0, at_least=5_000),
+}
 # What steps may cost those who read and write mail, where those have anything to do with it.
-MAIL: Mapping[str, MailBudget] = {"mail": MailBudget(at_least=100)}
+MAIL: Mapping[str, MailBudget] = {
+    "mail": MailBudget(at_least=100),
+    "wipe": MailBudget(at_least=50),
+}
 
 
 class RehearsalCheckError(CheckFailedError):

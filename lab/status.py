@@ -14,6 +14,7 @@ from rich.text import Text
 from lab.engine.base import State
 from lab.errors import CouldNotError
 from lab.faults import Faults
+from lab.fleet import Host
 from lab.lab import Lab
 from lab.milestones import Milestones
 from lab.operator import stage
@@ -83,6 +84,7 @@ def status(lab: Lab) -> Status:
     addresses = {cable.machine: cable for cable in (*plan.cables, plan.router)}
     order = [*plan.hosts, *plan.world]
     saved = Milestones(lab=lab)
+    made = _stage(lab)
 
     def look(name: str) -> MachineStatus:
         host = lab.fleet.hosts.get(name)
@@ -90,7 +92,7 @@ def status(lab: Lab) -> Status:
             lab,
             name,
             states.get(name, State.ABSENT),
-            part="world" if host is None else "legacy" if host.legacy else host.role,
+            part=_part(host, wiped="wipe" in made),
             v4=str(addresses[name].v4),
             v6=str(addresses[name].v6),
         )
@@ -101,12 +103,19 @@ def status(lab: Lab) -> Status:
         lab=lab.name,
         block=lab.store.block(),
         machines=tuple(machines),
-        stage=_stage(lab),
+        stage=made,
         milestone=str(lab.store.read().get("milestone", "")),
         milestones=tuple(one for one in saved.fitting()),
         faults=tuple(Faults(lab=lab).in_force()),
         limits=lab.engine.limits(),
     )
+
+
+def _part(host: Host | None, *, wiped: bool) -> str:
+    """Return what a machine is there for; the old server is a host like others once it is wiped."""
+    if host is None:
+        return "world"
+    return "legacy" if host.legacy and not wiped else host.role
 
 
 LOOK = """

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab import operate, watch_mail, watch_web
+from lab import operate, watch_mail, watch_web, watch_wipe
 from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.lookups import lookups
@@ -186,6 +186,7 @@ class Watch:
                 moving={
                     **(watch_web.moving(operator, zones) if self._visits else {}),
                     **(watch_mail.moving(operator, zones) if self._mail else {}),
+                    **watch_wipe.leaving(operator, zones),
                 },
             ),
             fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],

@@ -72,8 +72,9 @@ def moving(
     operator: Operator, zones: Sequence[Zone]
 ) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
     """Return the records that the step changes: absolute name and type -> what they may be."""
-    if Dns.name not in operator.stage.reached():
-        return {}  # they are still the old server's own
+    reached = operator.stage.reached()
+    if Dns.name not in reached or "wipe" in reached:
+        return {}  # they are still the old server's own, or it is no more
     fleet = operator.fleet
     new = next(host for host in fleet.hosts.values() if host.role == "production")
     move = Move(op=operator, old=fleet.legacy, new=new)

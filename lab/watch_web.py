@@ -37,10 +37,13 @@ def visitors(
     """Return the visitors and writers of a lab.
 
     What the old server has is what they must get, whoever serves it: its own answers are asked
-    for on its own loopback address, where it passes nothing on.
+    for on its own loopback address, where it passes nothing on. When it is no more, it is what the
+    new one has behind its edge.
     """
     it = move(operator)
-    pages = web_content.pages(it)
+    # Once the old server is wiped, the new one's content is all there is.
+    wiped = "wipe" in operator.stage.reached()
+    pages = web_content.pages_of_new(it) if wiped else web_content.pages(it)
     changing = {name for site in it.with_data for name in site.asked}
     book = next(site.asked[0] for site in it.with_data)
     visits = [visit(url, page, same=url.host not in changing) for url, page in pages.items()]

@@ -10,8 +10,9 @@ from lab.steps.control import Control
 from lab.steps.dns import Dns
 from lab.steps.mail import Mail
 from lab.steps.web import Web
+from lab.steps.wipe import Wipe
 
-STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web, Mail)
+STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web, Mail, Wipe)
 
 
 class NoStepError(CouldNotError):

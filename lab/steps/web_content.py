@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lab.operator import web_compare
+from lab.operator.apache import Apache
 from lab.operator.carry import Place
 from lab.operator.web_client import Page, Url
 from lab.operator.web_data import Site
@@ -24,6 +25,16 @@ def pages(move: Move) -> dict[Url, Page]:
         for site in move.sites
     }
     return web_compare.crawl(move.at_old(), move.sites, web_compare.urls(move.sites, files))
+
+
+def pages_of_new(move: Move) -> dict[Url, Page]:
+    """Return every page that the new server has, as it answers behind its edge."""
+    new = Apache(ssh=move.op.ssh, host=move.new.name)  # it only lists what is there
+    files = {
+        site.name: new.files(f"{site.home}/current", without=site.data) if site.source else ()
+        for site in move.sites
+    }
+    return web_compare.crawl(move.at_new(), move.sites, web_compare.urls(move.sites, files))
 
 
 def release(move: Move, site: Site, version: str) -> None:
