@@ -167,7 +167,7 @@ def _puppet(watch: Stopwatch) -> None:
         control, ["systemctl", "show", "-P", "CPUUsageNSec", "puppetserver.service"]
     ).stdout
     watch.add(Figure(what="Puppet Server start", value=int(said) / 1e9, goal=25, unit="CPU s"))
-    host = next(name for name, one in lab.fleet.hosts.items() if one.role == "production")
+    host = lab.fleet.production.name
     puppet.agent(host)
     with watch.timed("agent run that changes nothing", goal=8):
         puppet.agent(host)

@@ -38,9 +38,7 @@ def measure(lab: Lab, *, told: Told) -> None:
         told: takes the figures.
     """
     operator = in_lab(lab)
-    fleet = operator.fleet
-    new = next(host for host in fleet.hosts.values() if host.role == "production")
-    move = Move(op=operator, old=fleet.legacy, new=new)
+    move = Move.of(operator)
     before = list(takewhile(lambda phase: phase.name != Copy.name, phases(move)))
     Passage(
         phases=before,
@@ -55,14 +53,14 @@ def measure(lab: Lab, *, told: Told) -> None:
         script = (
             f"systemctl stop dovecot.service; rm -rf {STORE}/*; systemctl start dovecot.service"
         )
-        operator.ssh.run(new.name, script)
+        operator.ssh.run(move.new.name, script)
 
     def ours() -> None:
         move.mailboxes.forth(accounts)
 
     def plain() -> None:
         for each in accounts:
-            operator.ssh.run(new.name, _plain(each), timeout=600)
+            operator.ssh.run(move.new.name, _plain(each), timeout=600)
 
     def by_imap() -> None:
         clients = [RealClient(lab=lab, name=each.name) for each in PEOPLE if not each.locked]
@@ -76,7 +74,7 @@ def measure(lab: Lab, *, told: Told) -> None:
         RealClient.forget(lab)
         seconds[name] = _seconds(carry)
         # sdbox keeps each message in a file of its own.
-        said = operator.ssh.run(new.name, f"find {STORE} -name 'u.*' | wc -l").stdout
+        said = operator.ssh.run(move.new.name, f"find {STORE} -name 'u.*' | wc -l").stdout
         messages = messages or int(said)
     for name, taken in seconds.items():
         told(f"messages moved by {name}", messages / taken, unit="/s")

@@ -206,6 +206,11 @@ class Fleet(_Part):
         return next(host for host in self.hosts.values() if host.role == "control")
 
     @property
+    def production(self) -> Host:
+        """The host that production moves to."""
+        return next(host for host in self.hosts.values() if host.role == "production")
+
+    @property
     def legacy(self) -> Host:
         """Today's production, made by hand."""
         return next(host for host in self.hosts.values() if host.legacy)

@@ -75,18 +75,14 @@ def moving(
     reached = operator.stage.reached()
     if Dns.name not in reached or "wipe" in reached:
         return {}  # they are still the old server's own, or it is no more
-    fleet = operator.fleet
-    new = next(host for host in fleet.hosts.values() if host.role == "production")
-    move = Move(op=operator, old=fleet.legacy, new=new)
-    return move.changing({zone.origin: zone for zone in zones})
+    return Move.of(operator).changing({zone.origin: zone for zone in zones})
 
 
 def mail_users(lab: Lab) -> MailUsers:
     """Return the people of a lab."""
     fleet, site = lab.fleet, lab.site
     domain = fleet.domain
-    hosts = [host for host in fleet.hosts.values() if host.role == "production"]
-    addresses = [site.address(host) for host in (fleet.legacy, *hosts)]
+    addresses = [site.address(host) for host in (fleet.legacy, fleet.production)]
     return standard_mail_users(
         resolver=both(machine_address(site, RESOLVER)),
         domain=domain,

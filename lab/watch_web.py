@@ -24,13 +24,6 @@ from lab.world.names import machine_address
 _FAMILIES: Final = {"A": "4", "AAAA": "6"}
 
 
-def move(operator: Operator) -> Move:
-    """Return the move of the web that the step makes."""
-    fleet = operator.fleet
-    new = next(host for host in fleet.hosts.values() if host.role == "production")
-    return Move(op=operator, old=fleet.legacy, new=new)
-
-
 def visitors(
     lab: Lab, operator: Operator, zones: Sequence[Zone]
 ) -> tuple[tuple[Visitor, ...], tuple[Writer, ...]]:
@@ -40,7 +33,7 @@ def visitors(
     for on its own loopback address, where it passes nothing on. When it is no more, it is what the
     new one has behind its edge.
     """
-    it = move(operator)
+    it = Move.of(operator)
     # Once the old server is wiped, the new one's content is all there is.
     wiped = "wipe" in operator.stage.reached()
     pages = web_content.pages_of_new(it) if wiped else web_content.pages(it)
@@ -80,7 +73,7 @@ def moving(
     operator: Operator, zones: Sequence[Zone]
 ) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
     """Return the records that the step changes: absolute name and type -> what they may be."""
-    it = move(operator)
+    it = Move.of(operator)
     names = [name for site in it.sites for name in site.names]
     back = dict(zip(it.new_addresses, it.old_addresses, strict=True))
     found: dict[tuple[str, str], tuple[RecordSet, ...]] = {}
@@ -95,6 +88,6 @@ def moving(
 
 def book(lab: Lab, operator: Operator) -> Counter[str]:
     """Return what is in the guest book, as a visitor is shown it."""
-    host = next(site.asked[0] for site in move(operator).with_data)
+    host = next(site.asked[0] for site in Move.of(operator).with_data)
     command = ["curl", "--silent", "--show-error", "--fail", "--max-time", "30"]
     return entries(lab.ssh.run(OUTSIDE, [*command, f"http://{host}/"]).stdout)

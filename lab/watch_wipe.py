@@ -22,10 +22,8 @@ def leaving(
     reached = operator.stage.reached()
     if "mail" not in reached or "wipe" in reached:
         return {}
-    fleet = operator.fleet
-    new = next(host for host in fleet.hosts.values() if host.role == "production")
     known = {zone.origin: zone for zone in zones}
-    after = forgotten(Move(op=operator, old=fleet.legacy, new=new).naming(known), known)
+    after = forgotten(Move.of(operator).naming(known), known)
     was = before(after, known)
     return {
         (known[origin].absolute(each.name), each.type): (old, each) if each.values else ()

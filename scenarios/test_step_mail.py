@@ -29,7 +29,6 @@ from lab.rehearsal import Rehearsed, perform
 from lab.steps import StepCheckError, step_class
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.steps.mail_cutover import Point
-from lab.steps.mail_move import Move
 from lab.steps.mail_take import Take
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
@@ -66,12 +65,6 @@ CLEAR = f"""
     rm -f cur/1.unreadable:2,S; mv .Sent/dovecot-uidlist.true .Sent/dovecot-uidlist
     for end in pem key; do mv {CERTIFICATE}.$end.true {CERTIFICATE}.$end; done
 """
-
-
-def move_of(operator: Operator) -> Move:
-    """Return the move of the mail that the step makes."""
-    fleet = operator.fleet
-    return Move(op=operator, old=fleet.legacy, new=fleet.host("oslo"))
 
 
 def watch_of(lab: Lab, title: str, *, budget: Budget = NOBODY_NOTICES) -> Watch:

@@ -3,81 +3,58 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import dns.flags
+from typing_extensions import override
 
 from lab.errors import GeneralproveError
 from lab.operator import zone_data, zones
 from lab.operator.dns import DnsError
 from lab.operator.dns_check import problems
-from lab.steps.base import Step, StepCheckError
 from lab.steps.dns_facts import Facts, Move
 from lab.steps.dns_primary import phases
-from lab.steps.phases import Passage
+from lab.steps.phased import PhasedStep
+from lab.steps.phases import Phase
 
-_WAIT = "dns::wait"
 
-
-class Dns(Step):
+class Dns(PhasedStep[Facts]):
     """The new host serves every zone of the old one, signed, and nobody notices."""
 
     name: ClassVar[str] = "dns"
     title: ClassVar[str] = "DNS moves to the new production server"
     needs: ClassVar[tuple[str, ...]] = ("control",)
 
-    def check(self) -> None:
-        """See whether the zones can be moved; a move that has begun may always go on."""
+    @override
+    def observe(self) -> Facts:
+        return self._move.observe()
+
+    @override
+    def phases(self) -> Sequence[Phase[Facts]]:
+        return phases(self._move)
+
+    @override
+    def begun(self, facts: Facts) -> bool:
+        return bool(facts.before)
+
+    @override
+    def refusals(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
-        missing = [step for step in self.needs if step not in op.stage.reached()]
-        if missing:
-            raise StepCheckError(f"{', '.join(missing)} comes first", where="step dns")
-        with op.report.task("Look at the name servers and the parents"):
-            facts = move.observe()
-        if facts.before:
-            op.report.say("It has begun already and goes on from where it stands")
-            return
+        yield from refusals(facts, move)
         with op.report.task(f"Ask {move.old.name} for every record"):
-            wrong = [*refusals(facts, move), *self._resolver(), *self._served(facts)]
+            yield from (*self._resolver(), *self._served(facts))
         with op.report.task(f"See that Puppet runs on {move.new.name}"):
             op.puppet.agent(move.new, noop=True)
-        if wrong:
-            raise StepCheckError("; ".join(wrong), where="step dns")
 
-    def apply(self) -> None:
-        """Go through the phases from wherever they stand."""
-        self._passage.forth()
-        self.operator.stage.reach(self.name)
-
-    def verify(self) -> None:
-        """Ask from outside for every record, over both families, and for the whole chain."""
+    @override
+    def seen_wrong(self, facts: Facts) -> Iterator[str]:
         with self.operator.report.task("Ask for every record and check every signature"):
-            wrong = list(self._verify(self._move.observe()))
-        if wrong:
-            raise StepCheckError("; ".join(wrong), where="step dns")
-
-    def rollback(self) -> None:
-        """Go back through the phases, last first, from wherever they stand."""
-        self.operator.stage.leave(self.name)
-        self._passage.back()
+            yield from self._seen_wrong(facts)
 
     @property
     def _move(self) -> Move:
-        fleet = self.operator.fleet
-        new = next(host for host in fleet.hosts.values() if host.role == "production")
-        return Move(op=self.operator, old=fleet.legacy, new=new)
-
-    @property
-    def _passage(self) -> Passage[Facts]:
-        move, op = self._move, self.operator
-        return Passage(
-            phases=phases(move),
-            observe=move.observe,
-            stage=op.stage,
-            key=_WAIT,
-            report=op.report,
-        )
+        return Move.of(self.operator)
 
     def _resolver(self) -> Iterator[str]:
         """See that the old host itself does not resolve names by the server that will stop."""
@@ -102,9 +79,8 @@ class Dns(Step):
             except GeneralproveError as error:
                 yield str(error)
 
-    def _verify(self, facts: Facts) -> Iterator[str]:
+    def _seen_wrong(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
-        yield from phases(move)[-1].lacks(facts)
         for name in facts.content:
             try:
                 keys = op.tree.keys(name)

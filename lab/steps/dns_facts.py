@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import dns.rrset
 
-from lab.fleet import Host
-from lab.operator import Operator, zone_data
+from lab.operator import zone_data
 from lab.operator.bind import Bind, BindState
 from lab.operator.dns import DnsError, answered
 from lab.operator.dns_check import problems
@@ -20,6 +19,7 @@ from lab.operator.dns_tree import Delegation
 from lab.operator.site_files import as_yaml
 from lab.operator.ssh import SshError
 from lab.operator.zones import APEX, Zone
+from lab.steps.moving import Moving
 
 ZONES: Final = "profile::dns::zones"
 TTL_LIMIT: Final = "profile::dns::ttl_limit"
@@ -108,19 +108,8 @@ class Facts:
     content: Mapping[str, Zone] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """From where the zones move, and whereto.
-
-    Attributes:
-        op: the operator.
-        old: the host whose BIND was set up by hand.
-        new: the host that takes over.
-    """
-
-    op: Operator
-    old: Host
-    new: Host
+class Move(Moving):
+    """From where the zones move, and whereto."""
 
     @cached_property
     def bind(self) -> Bind:
@@ -136,16 +125,6 @@ class Move:
     def nameservers(self) -> dict[str, tuple[str, ...]]:
         """The zones' name servers after the move, and their addresses."""
         return {self.nameserver: self.new_addresses}
-
-    @property
-    def new_addresses(self) -> tuple[str, ...]:
-        """Addresses of the new server, IPv4 and IPv6."""
-        return self._addresses(self.new)
-
-    @property
-    def old_addresses(self) -> tuple[str, ...]:
-        """Addresses of the old server, IPv4 and IPv6."""
-        return self._addresses(self.old)
 
     def glue(self, zone: str) -> dict[str, tuple[str, ...]]:
         """Return the addresses that the parent of *zone* must have."""
@@ -257,10 +236,6 @@ class Move:
         control = self.op.puppet.control
         text = self.op.ssh.run(control, f"test ! -e {path} || cat {path}").stdout
         return zone_data.from_hiera(text) if text else {}
-
-    def _addresses(self, host: Host) -> tuple[str, ...]:
-        address = self.op.site.address(host)
-        return (str(address.v4), str(address.v6))
 
 
 def ns_ttl(zone: Zone) -> int:

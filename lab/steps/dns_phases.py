@@ -12,10 +12,9 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from lab.operator import zone_changes, zone_data, zones
-from lab.operator.ssh import SshError
 from lab.operator.zones import Zone
 from lab.steps.dns_facts import BEFORE, BEFORE_FILE, TTL_LIMIT, ZONES, Facts, Move, ns_ttl
-from lab.steps.phases import Phase
+from lab.steps.moving import MovePhase
 
 TRANSFER_KEY: Final = "cutover"
 """Name of the key that signs transfers from the old server."""
@@ -52,33 +51,16 @@ def secondary(move: Move, facts: Facts) -> dict[str, dict[str, object]]:
     return {name: {"kind": "secondary", **copied} for name in facts.zones}
 
 
-class DnsPhase(Phase[Facts]):
-    """A phase of the move.
-
-    Args:
-        move: from where, whereto, and with which hands.
-    """
-
-    def __init__(self, *, move: Move) -> None:
-        self.move = move
+class DnsPhase(MovePhase[Facts, Move]):
+    """A phase of the move."""
 
     def tell(self, listed: Mapping[str, Mapping[str, object]], *, undo: bool = False) -> None:
-        """Let Puppet make the new server what *listed* says.
-
-        A new host that cannot be reached must not keep anybody from going back: Puppet will find
-        what the stage says as soon as the host is there again.
-        """
-        op, host = self.move.op, self.move.new.name
+        """Let Puppet make the new server what *listed* says."""
+        op = self.move.op
         others = op.stage.read().get(ZONES)
         listed = {**(others if isinstance(others, dict) else {}), **listed}
         op.stage.update({ZONES: {name: dict(each) for name, each in listed.items()}})
-        try:
-            with op.report.task(f"Puppet on {host}"):
-                op.puppet.agent(host)
-        except SshError as error:
-            if not undo:
-                raise
-            op.report.say(f"[yellow]{error}: left to its next run of Puppet[/]")
+        self.puppet(undo=undo)
 
 
 class Lower(DnsPhase):

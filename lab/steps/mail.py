@@ -7,85 +7,60 @@ from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from cryptography import x509
+from typing_extensions import override
 
 from lab.operator.mailboxes import STORE
 from lab.operator.old_mail import NOT_CARRIED, SERVING
-from lab.steps.base import Step, StepCheckError
 from lab.steps.mail_cutover import phases
 from lab.steps.mail_facts import Facts
 from lab.steps.mail_move import Move
 from lab.steps.mail_records import Naming, elsewhere, without_mx, zone_of
 from lab.steps.mail_seen import seen_wrong
-from lab.steps.phases import Passage
+from lab.steps.phased import PhasedStep
+from lab.steps.phases import Phase
 
-_WAIT: Final = "mail::wait"
-_MOST_TOLD: Final = 8
 _SPARE: Final = 1.25
 """How much more room than the mail takes on the old server there has to be on the new one."""
 
 
-class Mail(Step):
+class Mail(PhasedStep[Facts]):
     """Every mailbox is on the new host, and nobody downloads anything again."""
 
     name: ClassVar[str] = "mail"
     title: ClassVar[str] = "The mail moves to the new production server"
     needs: ClassVar[tuple[str, ...]] = ("control", "dns", "web")
 
-    def check(self) -> None:
-        """See whether the mail can be moved; a move that has begun may always go on."""
+    @override
+    def observe(self) -> Facts:
+        return self._move.observe()
+
+    @override
+    def phases(self) -> Sequence[Phase[Facts]]:
+        return phases(self._move)
+
+    @override
+    def begun(self, facts: Facts) -> bool:
+        return bool(facts.before)
+
+    @override
+    def refusals(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
-        missing = [step for step in self.needs if step not in op.stage.reached()]
-        if missing:
-            raise StepCheckError(f"{', '.join(missing)} comes first", where="step mail")
-        with op.report.task("Look at the mail servers and the zones"):
-            facts = move.observe()
-        if facts.before:
-            op.report.say("It has begun already and goes on from where it stands")
-            return
-        wrong = list(refusals(facts, move))
+        yield from refusals(facts, move)
         with op.report.task(f"Look at every mailbox on {move.old.name}"):
-            wrong += move.directory.problems
-            wrong += move.compare.readable(move.directory.accounts)
-            wrong += self._room()
+            yield from move.directory.problems
+            yield from move.compare.readable(move.directory.accounts)
+            yield from self._room()
         with op.report.task(f"See that Puppet runs on {move.new.name}"):
             op.puppet.agent(move.new, noop=True)
-        _refuse(wrong)
 
-    def apply(self) -> None:
-        """Go through the phases from wherever they stand."""
-        self._passage.forth()
-        self.operator.stage.reach(self.name)
-
-    def verify(self) -> None:
-        """Ask from outside, over both families, as other servers and as people's programs do."""
-        move = self._move
-        facts = move.observe()
-        wrong = list(phases(move)[-1].lacks(facts))
+    @override
+    def seen_wrong(self, facts: Facts) -> Sequence[str]:
         with self.operator.report.task("Ask the mail server from outside"):
-            wrong += seen_wrong(move, facts)
-        _refuse(wrong)
-
-    def rollback(self) -> None:
-        """Go back through the phases, last first, from wherever they stand."""
-        self.operator.stage.leave(self.name)
-        self._passage.back()
+            return seen_wrong(self._move, facts)
 
     @property
     def _move(self) -> Move:
-        fleet = self.operator.fleet
-        new = next(host for host in fleet.hosts.values() if host.role == "production")
-        return Move(op=self.operator, old=fleet.legacy, new=new)
-
-    @property
-    def _passage(self) -> Passage[Facts]:
-        move, op = self._move, self.operator
-        return Passage(
-            phases=phases(move),
-            observe=move.observe,
-            stage=op.stage,
-            key=_WAIT,
-            report=op.report,
-        )
+        return Move.of(self.operator)
 
     def _room(self) -> Iterator[str]:
         """See that the mail has room on the new host."""
@@ -157,9 +132,3 @@ def expired(pem: str, *, at: datetime, where: str) -> Iterator[str]:
             f"the certificate of the mail server on {where} expired on "
             f"{found.not_valid_after_utc:%Y-%m-%d}: renew it, programs complain of it today"
         )
-
-
-def _refuse(wrong: Sequence[str]) -> None:
-    if wrong:
-        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-        raise StepCheckError("; ".join(wrong[:_MOST_TOLD]) + more, where="step mail")

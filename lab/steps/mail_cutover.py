@@ -13,6 +13,7 @@ from lab.steps.mail_move import Move
 from lab.steps.mail_phases import Announce, Certify, Lower, MailPhase, Open, Serve
 from lab.steps.mail_records import Records, longest, pointed, sealed
 from lab.steps.mail_take import Copy, Take
+from lab.steps.phases import Phase
 
 
 class Point(MailPhase):
@@ -98,7 +99,7 @@ class Seal(MailPhase):
         return sealed(naming, self.originals(facts), self.move.sealing(facts))
 
 
-def phases(move: Move) -> tuple[MailPhase, ...]:
+def phases(move: Move) -> tuple[Phase[Facts], ...]:
     """Return all phases of the move, in their order."""
     return tuple(each(move=move) for each in _PHASES)
 

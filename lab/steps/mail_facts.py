@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from lab.operator.old_mail import SERVING, OldMailState
-from lab.operator.zones import RecordSet, Zone
+from lab.steps.moving import Recorded
 
 SERVED: Final = "profile::mail::served"
 OPEN: Final = "profile::mail::open"
@@ -44,7 +43,7 @@ class Installed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(Recorded):
     """Everything that the phases of the step decide by.
 
     Attributes:
@@ -54,10 +53,6 @@ class Facts:
         served: whether the stage gives it the mail.
         open: whether the stage lets the world come to it.
         policy: what the stage says of MTA-STS; empty for nothing.
-        ttl_limit: longest time to live that the stage allows; None for no limit.
-        before: zone -> records that the step changes, as they were; None before it began.
-        content: the zones as data for Puppet.
-        zones: as they are served now.
     """
 
     old: OldMailState = field(
@@ -68,7 +63,3 @@ class Facts:
     served: bool = False
     open: bool = False
     policy: str = ""
-    ttl_limit: int | None = None
-    before: Mapping[str, tuple[RecordSet, ...]] = field(default_factory=dict)
-    content: Mapping[str, Zone] = field(default_factory=dict)
-    zones: Mapping[str, Zone] = field(default_factory=dict)

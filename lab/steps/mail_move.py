@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from lab.fleet import Host
-from lab.operator import Operator, zone_data
+from lab.operator import zone_data
 from lab.operator.dns import DnsError
 from lab.operator.mail_accounts import Directory, directory
 from lab.operator.mail_compare import MailCompare
@@ -43,25 +41,15 @@ from lab.steps.mail_records import (
     records_in,
     with_records,
 )
+from lab.steps.moving import Moving
 from lab.steps.web_facts import as_number, as_records, leading
 
 _NAMES: Final = ("mail", "imap", "smtp", "submission", "sieve", "pop", "mx")
 """Names below the domain under which people's programs know a mail server."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """From where the mail moves, and whereto.
-
-    Attributes:
-        op: the operator.
-        old: the host whose mail server was set up by hand.
-        new: the host that takes over.
-    """
-
-    op: Operator
-    old: Host
-    new: Host
+class Move(Moving):
+    """From where the mail moves, and whereto."""
 
     @cached_property
     def server(self) -> OldMail:
@@ -87,16 +75,6 @@ class Move:
     def settings(self) -> Settings:
         """What else the new server does as the old one does."""
         return self.server.settings()
-
-    @property
-    def new_addresses(self) -> tuple[str, str]:
-        """Addresses of the new server, IPv4 and IPv6."""
-        return self._addresses(self.new)
-
-    @property
-    def old_addresses(self) -> tuple[str, str]:
-        """Addresses of the old server, IPv4 and IPv6."""
-        return self._addresses(self.old)
 
     def naming(self, zones: Mapping[str, Zone]) -> Naming:
         """Return the names that the records are made of."""
@@ -240,7 +218,3 @@ class Move:
             except (DnsError, SshError):
                 continue
         return found
-
-    def _addresses(self, host: Host) -> tuple[str, str]:
-        address = self.op.site.address(host)
-        return (str(address.v4), str(address.v6))

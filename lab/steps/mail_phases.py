@@ -13,32 +13,20 @@ from typing_extensions import override
 from lab.operator import zone_data
 from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
+from lab.steps import lowering
 from lab.steps.base import StepError
-from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
-from lab.steps.dns_phases import longest, lowered
+from lab.steps.certificates import obtain_certificates
+from lab.steps.dns_facts import CONTENT_FILE
 from lab.steps.mail_facts import BEFORE, OPEN, PEERS, POLICY, SELECTOR, SERVED, Facts
 from lab.steps.mail_move import Move
 from lab.steps.mail_records import Records, announced, lacking, pointed, sealed, with_records
 from lab.steps.mail_records import before as as_before
 from lab.steps.mail_records import longest as longest_of
-from lab.steps.phases import Phase
-from lab.steps.web_facts import kept
-from lab.steps.web_host import obtain_certificates, run_puppet
+from lab.steps.moving import MovePhase
 
 
-class MailPhase(Phase[Facts]):
-    """A phase of the move.
-
-    Args:
-        move: from where, whereto, and with which hands.
-    """
-
-    def __init__(self, *, move: Move) -> None:
-        self.move = move
-
-    def puppet(self, *, undo: bool = False) -> None:
-        """Let Puppet make the new server what the stage says."""
-        run_puppet(self.move.op, self.move.new.name, undo=undo)
+class MailPhase(MovePhase[Facts, Move]):
+    """A phase of the move."""
 
     def publish(self, facts: Facts, wanted: Records, *, undo: bool = False) -> None:
         """Let the zones have *wanted*."""
@@ -68,45 +56,13 @@ class MailPhase(Phase[Facts]):
         }
 
 
-class Lower(MailPhase):
+class Lower(lowering.Lower[Facts, Move]):
     """Nothing is remembered for long any more."""
 
-    name: ClassVar[str] = "lower"
-    title: ClassVar[str] = "Lower the times to live of the zones"
-    undoing: ClassVar[str] = "Raise the times to live of the zones again"
+    key: ClassVar[str] = BEFORE
 
     @override
-    def lacks(self, facts: Facts) -> Sequence[str]:
-        if not facts.before or facts.ttl_limit is None:
-            return ["it is not written down how the records are"]
-        return [
-            f"{name} has times to live of {zone.longest_ttl} s"
-            for name, zone in facts.zones.items()
-            if zone.longest_ttl > facts.ttl_limit
-        ]
-
-    @override
-    def left(self, facts: Facts) -> Sequence[str]:
-        return ["what the records were before is kept"] if facts.before else []
-
-    @override
-    def settles(self, facts: Facts) -> int:
-        return longest(facts.content.values())
-
-    @override
-    def do(self, facts: Facts) -> None:
-        changes: dict[str, object] = {TTL_LIMIT: lowered(longest(facts.content.values()))}
-        if not facts.before:
-            changes[BEFORE] = kept(self._before(facts))
-        self.move.op.stage.update(changes)
-        self.puppet()
-
-    @override
-    def undo(self, facts: Facts) -> None:
-        self.move.op.stage.update({TTL_LIMIT: None, BEFORE: None})
-        self.puppet(undo=True)
-
-    def _before(self, facts: Facts) -> Records:
+    def changing(self, facts: Facts) -> Records:
         naming, zones = self.move.naming(facts.content), facts.content
         touched = (
             announced(naming, zones),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, Final
+from typing import ClassVar
 from urllib.parse import urlsplit
+
+from typing_extensions import override
 
 from lab.errors import GeneralproveError
 from lab.operator import web_compare
@@ -13,82 +15,51 @@ from lab.operator.web_client import Server, Url
 from lab.operator.web_data import Site
 from lab.operator.zones import Zone
 from lab.steps import web_content
-from lab.steps.base import Step, StepCheckError
-from lab.steps.phases import Passage
+from lab.steps.phased import PhasedStep
+from lab.steps.phases import Phase
 from lab.steps.web_cutover import TWO_YEARS, phases
 from lab.steps.web_facts import Facts, leading
 from lab.steps.web_move import Move
 
-_WAIT: Final = "web::wait"
-_MOST_TOLD: Final = 8
 
-
-class Web(Step):
+class Web(PhasedStep[Facts]):
     """The new host serves every site of the old one, over HTTPS, and nobody notices."""
 
     name: ClassVar[str] = "web"
     title: ClassVar[str] = "The web moves to the new production server"
     needs: ClassVar[tuple[str, ...]] = ("control", "dns")
 
-    def check(self) -> None:
-        """See whether the sites can be moved; a move that has begun may always go on."""
+    @override
+    def observe(self) -> Facts:
+        return self._move.observe()
+
+    @override
+    def phases(self) -> Sequence[Phase[Facts]]:
+        return phases(self._move)
+
+    @override
+    def begun(self, facts: Facts) -> bool:
+        return bool(facts.before)
+
+    @override
+    def refusals(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
-        missing = [step for step in self.needs if step not in op.stage.reached()]
-        if missing:
-            raise StepCheckError(f"{', '.join(missing)} comes first", where="step web")
-        with op.report.task("Look at the web servers and the zones"):
-            facts = move.observe()
-        if facts.before:
-            op.report.say("It has begun already and goes on from where it stands")
-            return
-        wrong = list(refusals(facts, move))
+        yield from refusals(facts, move)
         with op.report.task(f"Ask {move.old.name} for every address"):
-            wrong += [*self._certificates(), *self._pages()]
+            yield from (*self._certificates(), *self._pages())
         with op.report.task(f"See that {op.acme.directory} can be reached"):
-            wrong += self._authority()
+            yield from self._authority()
         with op.report.task(f"See that Puppet runs on {move.new.name}"):
             op.puppet.agent(move.new, noop=True)
-        if wrong:
-            more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-            raise StepCheckError("; ".join(wrong[:_MOST_TOLD]) + more, where="step web")
 
-    def apply(self) -> None:
-        """Go through the phases from wherever they stand."""
-        self._passage.forth()
-        self.operator.stage.reach(self.name)
-
-    def verify(self) -> None:
-        """Ask from outside for every address, over both families, and for how it is sealed."""
-        move = self._move
-        facts = move.observe()
-        wrong = list(phases(move)[-1].lacks(facts))
+    @override
+    def seen_wrong(self, facts: Facts) -> Sequence[str]:
         with self.operator.report.task("Ask for every address from outside"):
-            wrong += self._outside()
-        if wrong:
-            more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-            raise StepCheckError("; ".join(wrong[:_MOST_TOLD]) + more, where="step web")
-
-    def rollback(self) -> None:
-        """Go back through the phases, last first, from wherever they stand."""
-        self.operator.stage.leave(self.name)
-        self._passage.back()
+            return self._outside()
 
     @property
     def _move(self) -> Move:
-        fleet = self.operator.fleet
-        new = next(host for host in fleet.hosts.values() if host.role == "production")
-        return Move(op=self.operator, old=fleet.legacy, new=new)
-
-    @property
-    def _passage(self) -> Passage[Facts]:
-        move, op = self._move, self.operator
-        return Passage(
-            phases=phases(move),
-            observe=move.observe,
-            stage=op.stage,
-            key=_WAIT,
-            report=op.report,
-        )
+        return Move.of(self.operator)
 
     def _certificates(self) -> Iterator[str]:
         """See that the old server's certificates are such as visitors believe today."""

@@ -13,6 +13,7 @@ from lab.operator import zone_changes, zone_data
 from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
+from lab.steps.phases import Phase
 from lab.steps.web_facts import HERE, MAX_AGE, THERE, Facts
 from lab.steps.web_move import Move
 from lab.steps.web_phases import Certify, Lower, Pass, Serve, WebPhase
@@ -230,7 +231,7 @@ def with_records(zone: Zone, records: Sequence[RecordSet]) -> Zone:
     return zone if changed == zone.records else zone_changes.bumped(replace(zone, records=changed))
 
 
-def phases(move: Move) -> tuple[WebPhase, ...]:
+def phases(move: Move) -> tuple[Phase[Facts], ...]:
     """Return all phases of the move, in their order."""
     return tuple(each(move=move) for each in _PHASES)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lab.operator.apache import ApacheState
 from lab.operator.zones import RecordSet, Zone, record_set
+from lab.steps.moving import Recorded
 
 SERVED: Final = "profile::web::served"
 PASSAGE: Final = "profile::web::passage"
@@ -44,7 +45,7 @@ class Installed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(Recorded):
     """Everything that the phases of the step decide by.
 
     Attributes:
@@ -54,10 +55,6 @@ class Facts:
         new: what the new server has.
         served: the sites that the stage gives it.
         max_age: how long the stage lets browsers remember HTTPS.
-        ttl_limit: longest time to live that the stage allows; None for no limit.
-        before: zone -> records that lead to the old server, as they were before the step.
-        content: the zones as data for Puppet.
-        zones: as they are served now.
     """
 
     old: ApacheState
@@ -66,10 +63,6 @@ class Facts:
     new: Installed = Installed()
     served: frozenset[str] = frozenset()
     max_age: int = 0
-    ttl_limit: int | None = None
-    before: Mapping[str, tuple[RecordSet, ...]] = field(default_factory=dict)
-    content: Mapping[str, Zone] = field(default_factory=dict)
-    zones: Mapping[str, Zone] = field(default_factory=dict)
 
 
 def leading(

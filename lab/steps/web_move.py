@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 
-from lab.fleet import Host
-from lab.operator import Operator, web_data, zone_data
+from lab.operator import web_data, zone_data
 from lab.operator.acme import thumbprint
 from lab.operator.apache import LOOPBACK, Apache
 from lab.operator.carry import Carrier, Place
@@ -18,6 +16,7 @@ from lab.operator.web_client import Server
 from lab.operator.web_data import Site
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
+from lab.steps.moving import Moving
 from lab.steps.web_facts import (
     ACME,
     BEFORE,
@@ -36,19 +35,8 @@ from lab.steps.web_facts import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """From where the sites move, and whereto.
-
-    Attributes:
-        op: the operator.
-        old: the host whose Apache was set up by hand.
-        new: the host that takes over.
-    """
-
-    op: Operator
-    old: Host
-    new: Host
+class Move(Moving):
+    """From where the sites move, and whereto."""
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -74,16 +62,6 @@ class Move:
     def carrier(self) -> Carrier:
         """Who carries content."""
         return Carrier(ssh=self.op.ssh)
-
-    @property
-    def new_addresses(self) -> tuple[str, ...]:
-        """Addresses of the new server, IPv4 and IPv6."""
-        return self._addresses(self.new)
-
-    @property
-    def old_addresses(self) -> tuple[str, ...]:
-        """Addresses of the old server, IPv4 and IPv6."""
-        return self._addresses(self.old)
 
     def at_old(self) -> Server:
         """The old server's own answers, whatever it passes on."""
@@ -214,7 +192,3 @@ class Move:
             except (DnsError, SshError):
                 continue
         return found
-
-    def _addresses(self, host: Host) -> tuple[str, ...]:
-        address = self.op.site.address(host)
-        return (str(address.v4), str(address.v6))

@@ -12,9 +12,10 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from lab.operator.ssh import SshError
-from lab.steps.dns_facts import TTL_LIMIT
-from lab.steps.dns_phases import longest, lowered
-from lab.steps.phases import Phase
+from lab.operator.zones import RecordSet
+from lab.steps import lowering
+from lab.steps.certificates import obtain_certificates
+from lab.steps.moving import MovePhase
 from lab.steps.web_content import compare, release
 from lab.steps.web_facts import (
     ACME,
@@ -25,74 +26,30 @@ from lab.steps.web_facts import (
     SERVED,
     THERE,
     Facts,
-    kept,
     leading,
 )
-from lab.steps.web_host import obtain_certificates, run_puppet
 from lab.steps.web_move import Move
 
 _UNITS: Final = "web-certificates.timer haproxy.service nginx.service 'php*-fpm.service'"
 
 
-class WebPhase(Phase[Facts]):
-    """A phase of the move.
-
-    Args:
-        move: from where, whereto, and with which hands.
-    """
-
-    def __init__(self, *, move: Move) -> None:
-        self.move = move
-
-    def puppet(self, *, undo: bool = False) -> None:
-        """Let Puppet make the new server what the stage says."""
-        run_puppet(self.move.op, self.move.new.name, undo=undo)
+class WebPhase(MovePhase[Facts, Move]):
+    """A phase of the move."""
 
     def origin(self, *arguments: str) -> None:
         """Say where a site's programs run, on the new host."""
         self.move.op.ssh.run(self.move.new.name, [ORIGIN, *arguments])
 
 
-class Lower(WebPhase):
+class Lower(lowering.Lower[Facts, Move]):
     """No address is remembered for long any more."""
 
-    name: ClassVar[str] = "lower"
-    title: ClassVar[str] = "Lower the times to live of the zones"
-    undoing: ClassVar[str] = "Raise the times to live of the zones again"
+    key: ClassVar[str] = BEFORE
 
     @override
-    def lacks(self, facts: Facts) -> Sequence[str]:
-        if not facts.before or facts.ttl_limit is None:
-            return ["it is not written down how the records are"]
-        return [
-            f"{name} has times to live of {zone.longest_ttl} s"
-            for name, zone in facts.zones.items()
-            if zone.longest_ttl > facts.ttl_limit
-        ]
-
-    @override
-    def left(self, facts: Facts) -> Sequence[str]:
-        return ["what the records were before is kept"] if facts.before else []
-
-    @override
-    def settles(self, facts: Facts) -> int:
-        return longest(facts.content.values())
-
-    @override
-    def do(self, facts: Facts) -> None:
-        move = self.move
-        limit = lowered(longest(facts.content.values()))
-        changes: dict[str, object] = {TTL_LIMIT: limit}
-        if not facts.before:
-            names = [name for site in move.sites for name in site.names]
-            changes[BEFORE] = kept(leading(names, facts.content.values(), move.old_addresses))
-        move.op.stage.update(changes)
-        self.puppet()
-
-    @override
-    def undo(self, facts: Facts) -> None:
-        self.move.op.stage.update({TTL_LIMIT: None, BEFORE: None})
-        self.puppet(undo=True)
+    def changing(self, facts: Facts) -> dict[str, tuple[RecordSet, ...]]:
+        names = [name for site in self.move.sites for name in site.names]
+        return leading(names, facts.content.values(), self.move.old_addresses)
 
 
 class Serve(WebPhase):

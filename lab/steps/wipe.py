@@ -4,107 +4,90 @@ from __future__ import annotations
 
 import imaplib
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Final
+
+from typing_extensions import override
 
 from lab.errors import GeneralproveError
 from lab.operator.dns_check import problems
 from lab.operator.reinstall import RELEASE
 from lab.operator.web_client import Server, Url
-from lab.steps.base import Step, StepCheckError, StepError
+from lab.steps.base import StepError
 from lab.steps.mail_seen import Look
-from lab.steps.phases import Passage
+from lab.steps.phased import PhasedStep
+from lab.steps.phases import Phase
 from lab.steps.wipe_facts import OLD, Facts
-from lab.steps.wipe_last import depends, phases, refuse, where_it_is
+from lab.steps.wipe_last import depends, phases, where_it_is
 from lab.steps.wipe_move import Move
 
-_WAIT: Final = "wipe::wait"
 _SSH: Final = "22"
 _ERRORS: Final = 500
 
 
-class Wipe(Step):
+class Wipe(PhasedStep[Facts]):
     """Nothing is lost with the old host, and nobody misses it."""
 
     name: ClassVar[str] = "wipe"
     title: ClassVar[str] = "The old server is made anew, and becomes the standby"
     needs: ClassVar[tuple[str, ...]] = ("control", "dns", "web", "mail")
 
-    def check(self) -> None:
-        """See whether anything depends on the old host; a wipe that has begun may go on."""
+    @override
+    def observe(self) -> Facts:
+        return self._move.observe()
+
+    @override
+    def phases(self) -> Sequence[Phase[Facts]]:
+        return phases(self._move)
+
+    @override
+    def begun(self, facts: Facts) -> bool:
+        return bool(facts.wiping)
+
+    @override
+    def refusals(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
-        missing = [step for step in self.needs if step not in op.stage.reached()]
-        if missing:
-            raise StepCheckError(f"{', '.join(missing)} comes first", where="step wipe")
-        facts = move.observe()
-        if facts.wiping:
-            op.report.say("It has begun already and goes on from where it stands")
-            return
         if facts.host != OLD:
             raise StepError("it cannot be reached", where=move.old.name)
         with op.report.task(f"See that nothing depends on {move.old.name}"):
-            wrong = depends(move, facts)
+            yield from depends(move, facts)
         with op.report.task(f"See that {move.new.name} has room for all of it"):
-            wrong += self._room(facts)
-        refuse(wrong, move.old.name)
+            yield from self._room(facts)
 
-    def apply(self) -> None:
-        """Go through the phases from wherever they stand."""
-        self._passage.forth()
-        self.operator.stage.reach(self.name)
-
-    def verify(self) -> None:
-        """See that the host is the standby and offers nothing, and that the users are served."""
+    @override
+    def seen_wrong(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
-        facts = move.observe()
-        wrong = list(phases(move)[-1].lacks(facts))
         if facts.system != RELEASE:
-            wrong.append(f"{move.old.name} runs {facts.system or 'nothing'}, not {RELEASE}")
-        if not wrong:
-            with op.report.task("Run Puppet again: nothing may change"):
-                changed = op.puppet.agent(move.old).changed
-            if changed:
-                wrong.append(f"a second run changed {changed} resources on {move.old.name}")
-            wrong += self._offered()
+            yield f"{move.old.name} runs {facts.system or 'nothing'}, not {RELEASE}"
+            return
+        with op.report.task("Run Puppet again: nothing may change"):
+            if changed := op.puppet.agent(move.old).changed:
+                yield f"a second run changed {changed} resources on {move.old.name}"
+        yield from self._offered()
         with op.report.task("Ask for names, pages and mail from outside"):
-            wrong += self._served(facts)
-        if wrong:
-            raise StepCheckError("; ".join(wrong), where="step wipe")
+            yield from self._served(facts)
         op.report.say(f"Should anybody miss something: {where_it_is(move, facts)}")
 
+    @override
     def rollback(self) -> None:
         """Go back through the phases, last first; not from where there is nothing to go back to.
 
         Raises:
             StepError: the old host is gone.
         """
-        op, move = self.operator, self._move
+        move = self._move
         facts = move.observe()
         if facts.wiping and facts.host != OLD:
             raise StepError(
                 f"{move.old.name} was wiped, which cannot be undone: {where_it_is(move, facts)}",
                 where="step wipe",
             )
-        op.stage.leave(self.name)
-        self._passage.back()
+        super().rollback()
 
     @property
     def _move(self) -> Move:
-        fleet = self.operator.fleet
-        new = next(host for host in fleet.hosts.values() if host.role == "production")
-        return Move(op=self.operator, old=fleet.legacy, new=new)
-
-    @property
-    def _passage(self) -> Passage[Facts]:
-        move, op = self._move, self.operator
-        return Passage(
-            phases=phases(move),
-            observe=move.observe,
-            stage=op.stage,
-            key=_WAIT,
-            report=op.report,
-        )
+        return Move.of(self.operator)
 
     def _room(self, facts: Facts) -> Iterator[str]:
         """See that the backup has room, and what is read back of it."""

@@ -138,7 +138,8 @@ class Enrol(WipePhase):
         # Whoever has the old server's keys is nobody's peer any more. What the mail server allows
         # its addresses stays: without it a listener comes back, and Dovecot 2.4.1 dies of that.
         op.stage.update({ENROLLED: names, CLIENTS: {}, PASSAGE: None})
-        self.puppet(control)
+        with op.report.task(f"Puppet on {control}"):
+            op.puppet.agent(control)
         with op.report.task(f"Enrol {host}"):
             Enrolment(ssh=op.ssh, site=op.site, puppet=op.puppet).enrol(
                 host, key=op.secrets.enrolment_key

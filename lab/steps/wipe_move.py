@@ -8,15 +8,13 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from lab.fleet import Host
-from lab.operator import Operator, reinstall, zone_data
+from lab.operator import reinstall, zone_data
 from lab.operator.backup import Backup
 from lab.operator.callers import Callers
 from lab.operator.dns import DnsError
@@ -28,6 +26,7 @@ from lab.operator.zones import Zone
 from lab.steps.dns_facts import BEFORE as DNS_BEFORE
 from lab.steps.dns_facts import BEFORE_FILE, CONTENT_FILE
 from lab.steps.mail_move import Move as MailMove
+from lab.steps.moving import Moving
 from lab.steps.web_facts import as_number, as_records, as_texts
 from lab.steps.web_move import Move as WebMove
 from lab.steps.wipe_facts import (
@@ -50,29 +49,18 @@ from lab.steps.wipe_remains import sites_of
 _SUMMARY: Final = "/var/cache/puppet/public/last_run_summary.yaml"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """The host that goes, and the one that has taken over.
-
-    Attributes:
-        op: the operator.
-        old: the host that is made anew.
-        new: the host that everything has moved to.
-    """
-
-    op: Operator
-    old: Host
-    new: Host
+class Move(Moving):
+    """The host that goes, and the one that has taken over."""
 
     @cached_property
     def mail(self) -> MailMove:
         """The move of the mail, as it was."""
-        return MailMove(op=self.op, old=self.old, new=self.new)
+        return MailMove.of(self.op)
 
     @cached_property
     def web(self) -> WebMove:
         """The move of the sites, as it was."""
-        return WebMove(op=self.op, old=self.old, new=self.new)
+        return WebMove.of(self.op)
 
     @cached_property
     def callers(self) -> Callers:
@@ -83,7 +71,7 @@ class Move:
             host=self.old.name,
             behind=self.new.name,
             sites=sites_of(self.web.sites),
-            fleet=[str(each) for host in hosts for each in self._addresses(host)],
+            fleet=[str(each) for host in hosts for each in self.addresses(host)],
             own=self.old_addresses,
         )
 
@@ -96,16 +84,6 @@ class Move:
             store=self.new.name,
             password=self.op.secrets.password(f"backup/{self.old.name}"),
         )
-
-    @property
-    def old_addresses(self) -> tuple[str, str]:
-        """Addresses of the old host, IPv4 and IPv6."""
-        return self._addresses(self.old)
-
-    @property
-    def new_addresses(self) -> tuple[str, str]:
-        """Addresses of the new one, IPv4 and IPv6."""
-        return self._addresses(self.new)
 
     def naming(self, zones: Mapping[str, Zone]) -> Naming:
         """Return the names and addresses that records are judged by."""
@@ -213,10 +191,6 @@ class Move:
             with suppress(DnsError, SshError):
                 found[name] = self.op.dns.axfr("127.0.0.1", name, via=self.new.name)
         return found
-
-    def _addresses(self, host: Host) -> tuple[str, str]:
-        address = self.op.site.address(host)
-        return (str(address.v4), str(address.v6))
 
 
 def matches(value: str, shown: x509.Certificate) -> bool:

@@ -20,7 +20,7 @@ from lab.operator.callers import Seen
 from lab.steps.base import StepCheckError, StepError
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.steps.mail_records import before, lacking, with_records
-from lab.steps.phases import Phase
+from lab.steps.moving import MovePhase
 from lab.steps.web_facts import kept
 from lab.steps.wipe_facts import (
     AFTER,
@@ -43,21 +43,8 @@ _SPARE: Final = 1
 _MOST_TOLD: Final = 8
 
 
-class WipePhase(Phase[Facts]):
-    """A phase of the wipe.
-
-    Args:
-        move: which host goes, and with which hands.
-    """
-
-    def __init__(self, *, move: Move) -> None:
-        self.move = move
-
-    def puppet(self, host: str = "") -> None:
-        """Let Puppet make a host what the stage says: the new server, unless another is named."""
-        op, name = self.move.op, host or self.move.new.name
-        with op.report.task(f"Puppet on {name}"):
-            op.puppet.agent(name)
+class WipePhase(MovePhase[Facts, Move]):
+    """A phase of the wipe."""
 
     def refuse_uses(self, seen: Seen) -> None:
         """See that nobody uses the old host.

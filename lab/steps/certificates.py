@@ -1,4 +1,4 @@
-"""What the moves of web and mail let the new host do: run Puppet, obtain certificates."""
+"""The new host obtains certificates, for its sites and for its mail."""
 
 from __future__ import annotations
 
@@ -10,26 +10,6 @@ from lab.steps.base import StepCheckError
 
 _UNIT: Final = "web-certificates.service"
 _CERTIFY_SECONDS: Final = 600.0
-
-
-def run_puppet(op: Operator, host: str, *, undo: bool = False) -> None:
-    """Let Puppet make *host* what the stage says.
-
-    A new host that cannot be reached must not keep anybody from going back: Puppet will find
-    what the stage says as soon as the host is there again.
-
-    Args:
-        op: the operator.
-        host: where.
-        undo: whether somebody goes back.
-    """
-    try:
-        with op.report.task(f"Puppet on {host}"):
-            op.puppet.agent(host)
-    except SshError as error:
-        if not undo:
-            raise
-        op.report.say(f"[yellow]{error}: left to its next run of Puppet[/]")
 
 
 def obtain_certificates(op: Operator, host: str) -> None:

@@ -1,0 +1,66 @@
+"""The first phase of most moves: nothing is remembered for long any more."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, TypeVar
+
+from typing_extensions import override
+
+from lab.operator.zones import RecordSet
+from lab.steps.dns_facts import TTL_LIMIT
+from lab.steps.dns_phases import longest, lowered
+from lab.steps.moving import MovePhase, Recorded, Way
+from lab.steps.web_facts import kept
+
+Known = TypeVar("Known", bound=Recorded)
+
+
+class Lower(MovePhase[Known, Way]):
+    """Times to live are low, and it is written down what the records were before.
+
+    Attributes:
+        key: under which the stage keeps the records.
+    """
+
+    name: ClassVar[str] = "lower"
+    title: ClassVar[str] = "Lower the times to live of the zones"
+    undoing: ClassVar[str] = "Raise the times to live of the zones again"
+    key: ClassVar[str]
+
+    @abstractmethod
+    def changing(self, facts: Known) -> Mapping[str, tuple[RecordSet, ...]]:
+        """Return zone -> records that the step changes, as they are now."""
+
+    @override
+    def lacks(self, facts: Known) -> Sequence[str]:
+        if not facts.before or facts.ttl_limit is None:
+            return ["it is not written down how the records are"]
+        return [
+            f"{name} has times to live of {zone.longest_ttl} s"
+            for name, zone in facts.zones.items()
+            if zone.longest_ttl > facts.ttl_limit
+        ]
+
+    @override
+    def left(self, facts: Known) -> Sequence[str]:
+        return ["what the records were before is kept"] if facts.before else []
+
+    @override
+    def settles(self, facts: Known) -> int:
+        return longest(facts.content.values())
+
+    @override
+    def do(self, facts: Known) -> None:
+        op = self.move.op
+        changes: dict[str, object] = {TTL_LIMIT: lowered(longest(facts.content.values()))}
+        if not facts.before:
+            changes[self.key] = kept(self.changing(facts))
+        op.stage.update(changes)
+        self.puppet()
+
+    @override
+    def undo(self, facts: Known) -> None:
+        self.move.op.stage.update({TTL_LIMIT: None, self.key: None})
+        self.puppet(undo=True)
