@@ -149,6 +149,12 @@ def guarded(subject: str, checker: Callable[[], Verdict]) -> Verdict:
         return Verdict(subject=subject, outcome=Outcome.UNKNOWN, reasons=(reason,))
 
 
+def broken_off(subject: str, error: BaseException) -> Verdict:
+    """Return the judgement of what did not come to its end: it fails, whatever users saw."""
+    said = str(error) or type(error).__name__
+    return Verdict(subject=subject, outcome=Outcome.FAIL, reasons=(f"it ended early: {said}",))
+
+
 def judge(history: History, *, subject: str, kind: str, budget: Budget) -> Verdict:
     """Judge all operations of a kind.
 

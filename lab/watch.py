@@ -29,7 +29,7 @@ from lab.users.plan import both, standard_plan
 from lab.users.probes import LOOKUP, Lookup, Plan
 from lab.users.session import Users, UsersError
 from lab.users.visits import ENTRY, VISIT
-from lab.verdict import Budget, Verdict, guarded
+from lab.verdict import Budget, Verdict, broken_off, guarded
 from lab.watch_mail import MailBudget
 from lab.world.machines import REGISTRY, RESOLVER
 from lab.world.names import fleet_zones, machine_address
@@ -156,6 +156,7 @@ class Watch:
             self._users.verdict(self._title, budget=self._budget),
             *(self._of_the_web(self._visits) if self._visits else ()),
             *(self._of_mail(self._mail) if self._mail else ()),
+            *([broken_off(f"{self._title}: what was done", exc)] if exc else ()),
         )
         for listener in _listeners:
             for verdict in self.verdicts:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.history import History, HistoryWriter, Mark, Operation
-from lab.verdict import Budget, Outcome, Verdict, figures, guarded, judge, worst
+from lab.verdict import Budget, Outcome, Verdict, broken_off, figures, guarded, judge, worst
 
 SECOND = 1_000_000_000
 
@@ -231,3 +231,9 @@ def test_ok_means_within_the_budget(seen: list[Operation], budget: Budget) -> No
         assert verdict.figures.succeeded >= budget.at_least
     else:
         assert verdict.reasons
+
+
+def test_what_ended_early_failed_whatever_users_saw() -> None:
+    early = broken_off("Step mail: what was done", KeyboardInterrupt())
+    assert worst([judged(*steady(0, 10)), early]) is Outcome.FAIL
+    assert early.reasons == ("it ended early: KeyboardInterrupt",)
