@@ -95,7 +95,7 @@ def puppet() -> None:
 
 def scenarios(*, slow: bool) -> None:
     """Run the scenarios; with *slow* also those that do not fit into continuous integration."""
-    chosen = [] if slow else ["-m", "not slow"]
+    chosen = ["--durations=30", *([] if slow else ["-m", "not slow"])]
     run([Check(title="scenarios", argv=python("pytest", *chosen, "scenarios"), loud=True)])
 
 

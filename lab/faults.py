@@ -155,16 +155,19 @@ class Faults:
 
     @contextmanager
     def small_volume(self, machine: str, path: str, *, megabytes: int) -> Iterator[None]:
-        """Give *path* a volume of its own, of that size; what is written there goes with it.
+        """Give *path* a volume of its own, of that size, with what is there.
 
-        For a directory that is empty or missing: it keeps its owner.
+        It keeps its owner; what is written to it goes with it. Nobody may use it when it comes
+        and when it goes.
         """
         with self._marked(f"small volume {path} on {machine}"):
             self._sh(
                 machine,
                 f"mkdir -p {path}; owner=$(stat -c %u:%g {path}); mode=$(stat -c %a {path})",
-                f"mount -t tmpfs -o size={megabytes}m tmpfs {path}",
-                f"chown $owner {path}; chmod $mode {path}",
+                f"mkdir {path}.volume; mount -t tmpfs -o size={megabytes}m tmpfs {path}.volume",
+                f"chown $owner {path}.volume; chmod $mode {path}.volume",
+                f"cp -a {path}/. {path}.volume; mount --bind {path}.volume {path}",
+                f"umount {path}.volume; rmdir {path}.volume",
             )
             try:
                 yield

@@ -149,12 +149,10 @@ def test_a_milestone_is_believed_and_has_certificates_renewed_after_its_authorit
     assert certificate(operator) != before
 
 
-def test_resumed_and_then_undone_half_way_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
-    lab = lab_at("dns")
-    title = "The web goes back half-way"
+def test_undone_when_it_was_done_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("web")
+    title = "The web goes back"
     with Watch(lab=lab, title=title, budget=NOBODY_NOTICES, visits=NOBODY_NOTICES) as watch:
-        interrupted(lab, title=Point.title, waiting=True)
-        interrupted(lab, title=Lengthen.title, waiting=False)
         step_class("web")(operator=in_lab(lab)).rollback()
         watch.hold_enough()
     assert [each.outcome for each in watch.verdicts] == [Outcome.OK] * 4, watch.verdicts
@@ -162,10 +160,12 @@ def test_resumed_and_then_undone_half_way_it_costs_nothing(lab_at: Callable[[str
 
 
 @pytest.mark.slow
-def test_undone_when_it_was_done_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
-    lab = lab_at("web")
-    title = "The web goes back"
+def test_resumed_and_then_undone_half_way_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
+    lab = lab_at("dns")
+    title = "The web goes back half-way"
     with Watch(lab=lab, title=title, budget=NOBODY_NOTICES, visits=NOBODY_NOTICES) as watch:
+        interrupted(lab, title=Point.title, waiting=True)
+        interrupted(lab, title=Lengthen.title, waiting=False)
         step_class("web")(operator=in_lab(lab)).rollback()
         watch.hold_enough()
     assert [each.outcome for each in watch.verdicts] == [Outcome.OK] * 4, watch.verdicts

@@ -100,14 +100,17 @@ serve() {
     rm -f open away "$away"
     each stop socket "$WRITING $READING"
     each stop service "$WRITING $READING"
+    # Readers first: they wait for this, and mail may wait longer.
+    systemctl reset-failed dovecot.service 2>/dev/null || true
+    began=true
+    systemctl start dovecot.service || began=false
     each "disable --quiet" socket "$WRITING $READING"
     original
     reload_postfix
-    systemctl reset-failed dovecot.service 2>/dev/null || true
-    systemctl start dovecot.service
     become serving
     rm -f main.cf master.cf
     postqueue -f || true
+    $began
 }
 
 pass() {

@@ -30,15 +30,22 @@ _TRY_AGAIN: Final = 75
 # person's mailbox is follows from who they are there.
 _SERVER: Final = r"""#!/bin/sh
 set -eu
-login=${SSH_ORIGINAL_COMMAND:-}
-login=${login%% *} # doveadm adds what it thinks it starts
+asked=${SSH_ORIGINAL_COMMAND:-}
+login=${asked%% *}
+way=${asked#"$login" } way=${way%% *} # doveadm adds what it thinks it starts
 home=$(awk -F '\t' -v login="$login" '$1 == login { print $2 }' HOMES)
 [ -n "$home" ] || { echo "no such mailbox" >&2; exit 67; }
 owner=$(stat -c %u "$home/Maildir")
 group=$(stat -c %g "$home/Maildir")
 cd "$home"
-exec setpriv --reuid "$owner" --regid "$group" --clear-groups \
-    env -i PATH="$PATH" USER="$login" HOME="$home" doveadm -o stats_writer_socket_path= dsync-server
+code=0
+setpriv --reuid "$owner" --regid "$group" --clear-groups \
+    env -i PATH="$PATH" USER="$login" HOME="$home" \
+    doveadm -o stats_writer_socket_path= dsync-server || code=$?
+# Dovecot 2.3 would show folders that are only names in the paths of others as if they held mail:
+# it believes its index of them, which this makes it write anew.
+[ "$way" != back ] || rm -f Maildir/dovecot.list.index*
+exit $code
 """
 
 _CLIENT: Final = r"""#!/bin/sh
@@ -46,12 +53,12 @@ _CLIENT: Final = r"""#!/bin/sh
 set -eu
 address=$2 login=$3
 home=STORE/${address#*@}/${address%@*}
-case $1 in forth) way=-R ;; *) way= ;; esac
+case $1 in forth) from=-R ;; *) from= ;; esac
 mkdir -p "$home"
 cd "$home"
 # shellcheck disable=SC2086 # a word or none
 exec env USER="$address" HOME="$home" doveadm -o stats_writer_socket_path= backup \
-    --no-userdb-lookup $way -T 60 ssh -F HERE/ssh_config old "$login"
+    --no-userdb-lookup $from -T 60 ssh -F HERE/ssh_config old "$login" "$1"
 """
 
 # What lies in a home beside the mail: one line each, empty where there is nothing.
@@ -167,13 +174,7 @@ class Mailboxes:
 
     def back(self, accounts: Sequence[Account], *, seconds: float = _SECONDS) -> dict[str, str]:
         """Make the old server's mailboxes what the new one's are, as :meth:`forth` does."""
-        unfinished = self._dsync("back", accounts, seconds)
-        # Dovecot 2.3 would show folders that are only names in the paths of others as if they
-        # held mail: it believes its index of them, which this makes it write anew.
-        maildirs = "".join(f"{each.maildir}\n" for each in accounts)
-        stale = "find {} -maxdepth 1 -name 'dovecot.list.index*' -delete"
-        self._ssh.run(self._old, f"xargs -d '\\n' -I {{}} {stale}", stdin=maildirs)
-        return unfinished
+        return self._dsync("back", accounts, seconds)
 
     def filters(self, accounts: Sequence[Account], *, back: bool = False) -> None:
         """Carry everybody's own filters (sieve), and which of them is in force."""

@@ -158,8 +158,10 @@ class Take(MailPhase):
             with task("Hold the mail on both servers"):
                 move.server.become("gather", seconds=HOLD_SECONDS)
                 self._drain()
-                move.server.become("close")
-                move.op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
+                with ThreadPoolExecutor() as pool:
+                    closed = pool.submit(move.server.become, "close")
+                    move.op.ssh.run(move.new.name, ["systemctl", "stop", "dovecot.service"])
+                    closed.result()
             with task("Move the last of it back"):
                 self._last(move.mailboxes.back, back=True)
             with task(f"Let {move.old.name} serve again"):
