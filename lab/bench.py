@@ -28,6 +28,7 @@ from lab.steps import STEPS
 from lab.steps.mail import Mail
 
 NAME = "bench"
+_MOVE = frozenset({"web", "mail", "wipe"})
 SDK_HOSTS = 3
 
 
@@ -129,7 +130,8 @@ def _steps(watch: Stopwatch) -> None:
     milestones = Milestones(lab=watch.lab)
     milestones.discard([one for one in map(milestones.find, chain(STEPS[-1].name)) if one])
     goals = {"control": 240.0}
-    for done in rehearse(watch.lab):
+    made = rehearse(watch.lab)
+    for done in made:
         watch.add(Figure(what=f"step {done.step}", value=done.seconds, goal=goals.get(done.step)))
         figures = done.verdict.figures
         watch.add(
@@ -140,6 +142,11 @@ def _steps(watch: Stopwatch) -> None:
                 unit="",
             )
         )
+
+    moving = sum(done.seconds for done in made if done.step in _MOVE)
+    watch.add(Figure(what="steps web, mail and wipe together", value=moving, goal=360))
+    most = max(done.memory for done in made) / 1e6
+    watch.add(Figure(what="memory of the users, at most", value=most, goal=150, unit="MB"))
 
 
 def _mail(watch: Stopwatch) -> None:

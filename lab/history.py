@@ -62,7 +62,7 @@ class Mark:
     """Something that happened to the fleet or to the watching itself.
 
     Attributes:
-        kind: ``fault``, ``step`` or ``probe``.
+        kind: ``fault``, ``step``, ``probe`` or ``memory``, what the users took of it, in bytes.
         name: which one. A probe's is the *target* of its operations.
         phase: whether it begins, ends, or is a moment.
         at_ns: when.
@@ -134,6 +134,10 @@ class History:
         """Return the probes of a kind that began and never said that they stopped."""
         ended = {mark.name for mark in self._probe_marks(kind, "end")}
         return self.probes(kind) - ended
+
+    def memory(self) -> int:
+        """Return how much memory the users took at most, in bytes; 0 when nobody said."""
+        return max((int(each.detail) for each in self.marks if each.kind == "memory"), default=0)
 
     def _probe_marks(self, kind: str, phase: Phase) -> Iterable[Mark]:
         return (

@@ -49,6 +49,7 @@ class Rehearsed:
         seconds: how long it took.
         verdicts: what the users saw meanwhile, each sort of them.
         record: the page that shows the run.
+        memory: what the users took of it at most, bytes.
     """
 
     step: str
@@ -56,6 +57,7 @@ class Rehearsed:
     seconds: float
     verdicts: tuple[Verdict, ...]
     record: Path
+    memory: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -162,6 +164,7 @@ def under_load(lab: Lab, step: Step, *, budget: Budget = COSTS_NOTHING) -> Rehea
         seconds=seconds,
         verdicts=watch.verdicts,
         record=watch.record,
+        memory=watch.memory,
     )
 
 

@@ -97,6 +97,7 @@ class Watch:
         self._playing = self._plan(secure=secure)
         self._users = Users(ssh=lab.ssh, plan=self._playing, directory=self.directory)
         self.verdicts: tuple[Verdict, ...] = ()
+        self.memory = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -161,6 +162,8 @@ class Watch:
         for listener in _listeners:
             for verdict in self.verdicts:
                 listener(verdict)
+        history = self._users.history()
+        self.memory = history.memory()
         run = Run(
             title=self._title,
             fleet=self._lab.fleet.name,
@@ -170,9 +173,10 @@ class Watch:
             facts={
                 "lab": self._lab.name,
                 "limits": self._lab.engine.limits() or "as in fleet.yaml",
+                "memory of the users": f"{self.memory / 1e6:.0f} MB",
             },
         )
-        page = render(run, history=self._users.history(), verdicts=self.verdicts)
+        page = render(run, history=history, verdicts=self.verdicts)
         self.record.write_text(page)
 
     def _plan(self, *, secure: bool) -> Plan:

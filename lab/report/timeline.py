@@ -178,7 +178,7 @@ def _bands(marks: Iterable[Mark], axis: _Axis) -> tuple[Band, ...]:
     found: list[tuple[Mark, Mark | None]] = []
     running: dict[tuple[str, str], list[int]] = {}
     for mark in marks:
-        if mark.kind == "probe":
+        if mark.kind in {"probe", "memory"}:
             continue
         before = running.setdefault((mark.kind, mark.name), [])
         if mark.phase == "end" and before:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -197,6 +198,8 @@ def main(arguments: list[str]) -> int:
     plan = Plan.from_json(Path(plan_path).read_text(encoding="utf-8"))
     with HistoryWriter(directory=Path(directory), name="outside", buffered=True) as writer:
         asyncio.run(run(plan, writer=writer))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes: getrusage(2)
+        writer.mark("memory", "users", detail=str(peak))
     return 0
 
 
