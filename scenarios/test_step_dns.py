@@ -77,24 +77,14 @@ def test_going_back_costs_no_look_up_either(lab: Lab, operator: Operator) -> Non
     assert as_before(lab, operator)
 
 
-def test_interrupted_half_way_it_goes_back_from_there(lab_at: Callable[[str], Lab]) -> None:
-    lab = lab_at("control")
-    with Watch(lab=lab, title="DNS goes back half-way", budget=NOBODY_NOTICES) as watch:
-        interrupted(lab, title=Delegate.title, waiting=True)
-        step_class("dns")(operator=in_lab(lab)).rollback()
-        watch.hold(until=NOBODY_NOTICES.at_least + 10)
-    assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
-    assert as_before(lab, in_lab(lab))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("phase", "waiting"),
     # Nothing has to be waited for once the DS records are published.
-    [(Take, False), (Take, True), (Sign, False), (Sign, True), (Trust, False)],
+    [(Delegate, True), (Take, False), (Take, True), (Sign, False), (Sign, True), (Trust, False)],
 )
 def test_interrupted_anywhere_it_goes_back_from_there(
-    lab_at: Callable[[str], Lab], phase: type[Take | Sign | Trust], *, waiting: bool
+    lab_at: Callable[[str], Lab], phase: type[Delegate | Take | Sign | Trust], *, waiting: bool
 ) -> None:
     lab = lab_at("control")
     title = f"DNS goes back from {phase.name}"

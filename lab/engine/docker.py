@@ -81,15 +81,19 @@ class DockerEngine:
         self._client = client or connect()
 
     def states(self) -> Mapping[str, State]:
-        """Return every machine of this lab that exists, with its state."""
+        """Return every machine of this lab that exists, with its state.
+
+        Docker's own list (20.10) goes on naming a container as running that was removed while
+        something else noted its state (moby/moby#51692); so each is asked for by itself.
+        """
         with told_as("list the machines"):
-            found = self._client.api.containers(
-                all=True, filters={"label": [f"{LAB_LABEL}={self._lab}", MACHINE_LABEL]}
+            found = self._client.containers.list(
+                all=True,
+                filters={"label": [f"{LAB_LABEL}={self._lab}", MACHINE_LABEL]},
+                ignore_removed=True,
             )
         return {
-            one["Labels"][MACHINE_LABEL]: STATES[one["State"]]
-            for one in found
-            if one["State"] in STATES
+            one.labels[MACHINE_LABEL]: STATES[one.status] for one in found if one.status in STATES
         }
 
     def create(self, specs: Sequence[MachineSpec]) -> None:
