@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -65,7 +66,19 @@ SyncState *
         """Return the files that it has of all messages, without the flags in their names."""
         script = f"cd {self._home}/mail; find . -type f -path '*/cur/*' -o -type f -path '*/new/*'"
         files = self.lab.ssh.run(OUTSIDE, script).stdout.splitlines()
-        return frozenset(file.rpartition("/")[2].partition(":")[0] for file in files)
+        return frozenset(map(_bare, files))
+
+    def repeated(self, had: Collection[str]) -> list[str]:
+        """Return which messages it has downloaded that were among what it *had* already.
+
+        Args:
+            had: what :meth:`pulled` returned then.
+        """
+        script = f"cd {self._home}/mail; grep --recursive --text --null -im 1 '^message-id:' ."
+        lines = self.lab.ssh.run(OUTSIDE, script).stdout.splitlines()
+        found = [line.partition("\0") for line in lines]
+        known = {said for file, _, said in found if _bare(file) in had}
+        return [said for file, _, said in found if _bare(file) not in had and said in known]
 
     def first(self, server: str) -> str:
         """Return a checksum of the first message in INBOX, as curl gets it from *server*."""
@@ -93,3 +106,8 @@ SyncState *
     @property
     def _person(self) -> Person:
         return person(self.name)
+
+
+def _bare(file: str) -> str:
+    """Return the name of a maildir's file without its path and its flags."""
+    return file.rpartition("/")[2].partition(":")[0]
