@@ -52,6 +52,11 @@ listen() { # listen PORTS: as soon as nobody else does
     each start socket "$1"
 }
 
+shut() { # shut PORTS: whoever comes waits, whoever is there goes
+    for port in $1; do rm -f "open.$port"; done
+    each stop service "$1"
+}
+
 unheard() {
     tries=100
     while ss -Htln "sport = :$1" | grep -q .; do
@@ -97,7 +102,7 @@ disarm() { systemctl stop "$deadman.timer" 2>/dev/null || true; }
 
 serve() {
     disarm
-    rm -f open away "$away"
+    rm -f open.* away "$away"
     each stop socket "$WRITING $READING"
     each stop service "$WRITING $READING"
     # Readers first: they wait for this, and mail may wait longer.
@@ -117,7 +122,8 @@ pass() {
     [ "$mode" != holding ] || touch moved
     # From here on the mailboxes are the new server's; those who wait for theirs go first.
     become passing
-    touch away open
+    touch away
+    for port in $WRITING $READING; do touch "open.$port"; done
     disarm
     each "enable --quiet --now" socket "$WRITING $READING"
     original
@@ -170,15 +176,16 @@ case ${1:-} in
         arm "$2"
         trap 'pass' EXIT
         become gathering
+        # What the new server has taken from those who send is in its queue, and goes first.
+        shut "$WRITING"
         postconf -e 'defer_transports = fleet'
         reload_postfix
         delivered "smtp -n fleet"
         trap - EXIT
         ;;
-    close) # the second half of gathering, when what the new server has queued is delivered
+    close) # the second half of gathering: what the new server had queued is delivered
         expect gathering
-        rm -f open
-        each stop service "$WRITING $READING"
+        shut "$READING"
         ;;
     serve)
         expect gathering serving

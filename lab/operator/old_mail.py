@@ -45,7 +45,7 @@ Description=Mail, passed on to the new server: port %i
 [Service]
 User=nobody
 TimeoutStartSec=60
-ExecStartPre=/bin/sh -c 'until [ -e {HOME}/open ]; do sleep 0.05; done'
+ExecStartPre=/bin/sh -c 'until [ -e {HOME}/open.%i ]; do sleep 0.05; done'
 ExecStart=/lib/systemd/systemd-socket-proxyd --connections-max=2048 TARGET:%i
 LimitNOFILE=16384
 """

@@ -39,6 +39,7 @@ from lab.steps.mail_records import (
     announced,
     pointed,
     records_in,
+    sealed,
     with_records,
 )
 from lab.steps.moving import Moving
@@ -98,18 +99,20 @@ class Move(Moving):
     def changing(self, content: Mapping[str, Zone]) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
         """Return what the step changes: absolute name and type -> what the records may be.
 
+        Nothing for those that it brings: they go with it.
+
         Args:
             content: the zones, as they are now.
         """
         kept = as_records(self.op.stage.read().get(BEFORE))
         before = with_records(content, kept)
         naming = self.naming(before)
+        brought = sealed(naming, before, Sealing(key="0" * 64, policy="enforce"))
         return {
-            (before[origin].absolute(each.name), each.type): (was, each)
-            for records in (announced(naming, before), pointed(naming, before))
+            (before[origin].absolute(each.name), each.type): (was, each) if was.values else ()
+            for records in (brought, announced(naming, before), pointed(naming, before))
             for origin, sets in records.items()
             for each, was in zip(sets, records_in(before[origin], sets), strict=True)
-            if was.values
         }
 
     def sealing(self, facts: Facts) -> Sealing:

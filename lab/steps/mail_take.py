@@ -39,6 +39,7 @@ DELTA_SECONDS: Final = 3.0
 _DELTAS: Final = 10
 _HOLDS: Final = 3
 _DRAIN_SECONDS: Final = 60.0
+_LOOKS: Final = 3
 
 
 class Copy(MailPhase):
@@ -232,10 +233,14 @@ class Take(MailPhase):
         """Wait until the new server has nothing queued for its own mailboxes."""
         move = self.move
         domains = "|".join(each.replace(".", "\\.") for each in move.directory.domains)
+        # One look may miss a message that moves from one part of the queue to another.
         script = f"""
             postqueue -f
-            while waiting=$(postqueue -j | grep -cE '"address": "[^"]*@({domains})"'); do
-                sleep 0.2
+            empty=0
+            while [ $empty -lt {_LOOKS} ]; do
+                empty=$((empty + 1))
+                ! postqueue -j | grep -qE '"address": "[^"]*@({domains})"' || empty=0
+                sleep 0.1
             done
         """
         try:
