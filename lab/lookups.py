@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from lab.operator.zones import APEX, RecordSet, Zone
 from lab.users.probes import Lookup
@@ -10,6 +10,7 @@ from lab.users.probes import Lookup
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+Moving: TypeAlias = "Mapping[tuple[str, str], tuple[RecordSet, ...]]"
 # What a zone says of itself changes when it moves.
 _OF_THE_ZONE_ITSELF: Final = frozenset({"SOA", "NS"})
 
@@ -47,3 +48,21 @@ def lookups(
         # Names of name servers come and go with them.
         and zone.absolute(records.name) not in zone.nameservers
     ]
+
+
+def together(*moving: Moving) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
+    """Return what the records may be when several steps may change them, forth or back.
+
+    Args:
+        moving: of each step, absolute name and type -> what the records may be, nothing where
+            they may go; a record that one of them lets go may go.
+    """
+    found: dict[tuple[str, str], tuple[RecordSet, ...]] = {}
+    for each in moving:
+        for key, may_be in each.items():
+            known = found.get(key)
+            if known is None:
+                found[key] = may_be
+            else:
+                found[key] = (*known, *may_be) if known and may_be else ()
+    return found

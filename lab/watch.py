@@ -16,7 +16,7 @@ from typing import Self
 from lab import operate, watch_mail, watch_web, watch_wipe
 from lab.history import HistoryWriter
 from lab.lab import Lab
-from lab.lookups import lookups
+from lab.lookups import lookups, together
 from lab.operator import zone_data
 from lab.operator.bind import Bind
 from lab.operator.zones import Zone
@@ -188,11 +188,11 @@ class Watch:
             lookups=lookups(
                 zones,
                 secure=secure,
-                moving={
-                    **(watch_web.moving(operator, zones) if self._visits else {}),
-                    **(watch_mail.moving(operator, zones) if self._mail else {}),
-                    **watch_wipe.leaving(operator, zones),
-                },
+                moving=together(
+                    watch_web.moving(operator, zones) if self._visits else {},
+                    watch_mail.moving(operator, zones) if self._mail else {},
+                    watch_wipe.leaving(operator, zones),
+                ),
             ),
             fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
         )
