@@ -180,6 +180,23 @@ def test_a_lab_made_anew_goes_back_to_a_milestone_of_the_one_before(
         assert reachable(lab, host)
 
 
+def test_a_container_made_by_hand_from_a_milestone_is_no_machine(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("bare")
+    milestone = Milestones(lab=lab).find("bare")
+    assert milestone is not None
+    machines = lab.engine.states()
+    by_hand = docker.from_env().containers.create(milestone.image("oslo"))
+    try:
+        lab.engine.remove(["oslo"])
+        assert lab.engine.states().keys() == machines.keys() - {"oslo"}
+        lab.up()
+        assert reachable(lab, "oslo")
+    finally:
+        by_hand.remove(force=True)
+
+
 def test_lab_down_leaves_nothing_behind(spare: str) -> None:
     interfaces, rules = host_interfaces(), host_rules()
     subprocess.run(command("lab-up", "--lab", spare), cwd=PROJECT, check=True)

@@ -83,17 +83,18 @@ class DockerEngine:
     def states(self) -> Mapping[str, State]:
         """Return every machine of this lab that exists, with its state.
 
-        Docker's own list (20.10) goes on naming a container as running that was removed while
-        something else noted its state (moby/moby#51692); so each is asked for by itself.
+        A container that somebody started by hand from a milestone's image has the labels of the
+        machine that it was; only the name says that it is one.
         """
         with told_as("list the machines"):
-            found = self._client.containers.list(
-                all=True,
-                filters={"label": [f"{LAB_LABEL}={self._lab}", MACHINE_LABEL]},
-                ignore_removed=True,
+            found = self._client.api.containers(
+                all=True, filters={"label": [f"{LAB_LABEL}={self._lab}", MACHINE_LABEL]}
             )
         return {
-            one.labels[MACHINE_LABEL]: STATES[one.status] for one in found if one.status in STATES
+            name: STATES[one["State"]]
+            for one in found
+            if one["State"] in STATES
+            and f"/{self._name(name := one['Labels'][MACHINE_LABEL])}" in one["Names"]
         }
 
     def create(self, specs: Sequence[MachineSpec]) -> None:
