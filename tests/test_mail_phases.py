@@ -7,19 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hands import operator_in
 
-from lab.console import SilentReporter
-from lab.fleet import Fleet
-from lab.operator import Operator, zone_changes, zones
-from lab.operator.dns import Dns
-from lab.operator.dns_tree import Tree
+from lab.operator import zone_changes, zones
 from lab.operator.mail_accounts import Account, Directory
 from lab.operator.old_mail import GATHERING, HOLDING, PASSING, SERVING, OldMailState, Settings
-from lab.operator.puppet import Puppet
-from lab.operator.registrar import ManualRegistrar
 from lab.operator.secrets import Secrets
-from lab.operator.ssh import Ssh
-from lab.operator.stage import Stage
 from lab.operator.zones import Zone
 from lab.steps.mail import expired, refusals
 from lab.steps.mail_cutover import phases
@@ -64,25 +57,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Secrets:
 
 @pytest.fixture
 def move(tmp_path: Path, secrets: Secrets) -> Move:
-    fleet = Fleet.load()
-    site = fleet.site("lab")
-    report = SilentReporter()
-    ssh = Ssh(config=None, control_dir=tmp_path / "ssh")
-    dns = Dns(dial=ssh.dial)
-    tree = Tree(dns=dns)
-    op = Operator(
-        fleet=fleet,
-        site=site,
-        ssh=ssh,
-        puppet=Puppet(ssh=ssh, site=site),
-        stage=Stage(ssh=ssh, host="tromso"),
-        registrar=ManualRegistrar(tree=tree, report=report),
-        dns=dns,
-        tree=tree,
-        secrets=secrets,
-        report=report,
-    )
-    made = Move(op=op, old=fleet.host("bergen"), new=fleet.host("oslo"))
+    made = Move.of(operator_in(tmp_path, secrets=secrets))
     certificate = Authority.make("the lab").issue(["mail.nordlys.example"]).chain
     made.__dict__["directory"] = THEM
     made.__dict__["settings"] = Settings(

@@ -6,18 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hands import operator_in
 
-from lab.console import SilentReporter
-from lab.fleet import Fleet
-from lab.operator import Operator, zone_changes, zones
+from lab.operator import zone_changes, zones
 from lab.operator.apache import ApacheState
-from lab.operator.dns import Dns
-from lab.operator.dns_tree import Tree
-from lab.operator.puppet import Puppet
-from lab.operator.registrar import ManualRegistrar
-from lab.operator.secrets import Secrets
-from lab.operator.ssh import Ssh
-from lab.operator.stage import Stage
 from lab.operator.zones import Zone
 from lab.steps.phases import ahead, behind
 from lab.steps.web import refusals
@@ -53,25 +45,7 @@ foreningen.kunder A 198.18.20.20
 
 @pytest.fixture
 def move(tmp_path: Path) -> Move:
-    fleet = Fleet.load()
-    site = fleet.site("lab")
-    report = SilentReporter()
-    ssh = Ssh(config=None, control_dir=tmp_path / "ssh")
-    dns = Dns(dial=ssh.dial)
-    tree = Tree(dns=dns)
-    op = Operator(
-        fleet=fleet,
-        site=site,
-        ssh=ssh,
-        puppet=Puppet(ssh=ssh, site=site),
-        stage=Stage(ssh=ssh, host="tromso"),
-        registrar=ManualRegistrar(tree=tree, report=report),
-        dns=dns,
-        tree=tree,
-        secrets=Secrets(directory=tmp_path / "secrets"),
-        report=report,
-    )
-    return Move(op=op, old=fleet.host("bergen"), new=fleet.host("oslo"))
+    return Move.of(operator_in(tmp_path))
 
 
 def names(move: Move) -> list[str]:

@@ -7,18 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hands import operator_in
 
-from lab.console import SilentReporter
-from lab.fleet import Fleet
-from lab.operator import Operator, zones
-from lab.operator.dns import Dns
-from lab.operator.dns_tree import Tree
-from lab.operator.puppet import Puppet
-from lab.operator.registrar import ManualRegistrar
+from lab.operator import zones
 from lab.operator.reinstall import RELEASE
-from lab.operator.secrets import Secrets
-from lab.operator.ssh import Ssh
-from lab.operator.stage import Stage
 from lab.operator.zones import Zone
 from lab.steps.base import StepCheckError, StepError
 from lab.steps.mail_records import before, with_records
@@ -55,25 +47,7 @@ CLEAN = with_records(BEFORE, AFTER)
 
 @pytest.fixture
 def move(tmp_path: Path) -> Move:
-    fleet = Fleet.load()
-    site = fleet.site("lab")
-    report = SilentReporter()
-    ssh = Ssh(config=None, control_dir=tmp_path / "ssh")
-    dns = Dns(dial=ssh.dial)
-    tree = Tree(dns=dns)
-    op = Operator(
-        fleet=fleet,
-        site=site,
-        ssh=ssh,
-        puppet=Puppet(ssh=ssh, site=site),
-        stage=Stage(ssh=ssh, host="tromso"),
-        registrar=ManualRegistrar(tree=tree, report=report),
-        dns=dns,
-        tree=tree,
-        secrets=Secrets(directory=tmp_path / "secrets"),
-        report=report,
-    )
-    return Move(op=op, old=fleet.legacy, new=fleet.host("oslo"))
+    return Move.of(operator_in(tmp_path))
 
 
 def kept(*, ago: timedelta = timedelta()) -> dict[str, object]:
