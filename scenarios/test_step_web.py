@@ -36,8 +36,17 @@ NOBODY_NOTICES = Budget(failed=0, at_least=1_000)
 CERTIFICATE = "/etc/ssl/nordlys/bergen"
 SEALING = "/run/sealing"
 MUST_BE_FINE = ("TLS1_2", "TLS1_3", "FS", "cert_trust", "cert_chain_of_trust", "HSTS_time")
-# The first is testssl's own, two are the lab's authority's, and what pages say is the sites' own.
-EXCUSED = {"engine_problem", "cert_extlifeSpan", "cert_revocation", "security_headers"}
+# Two are testssl's own: one says that it has no engine, the other resumes a session whose ticket it
+# did not wait for (TLS 1.3 sends it after the handshake, RFC 8446 section 4.6.1; openssl s_client
+# at the end of its input is gone before that in 53 of 300 tries). Two are the lab's authority's,
+# and what pages say is the sites' own.
+EXCUSED = {
+    "engine_problem",
+    "sessionresumption_ticket",
+    "cert_extlifeSpan",
+    "cert_revocation",
+    "security_headers",
+}
 
 PLANT = f"""
     for end in pem key; do cp -a {CERTIFICATE}.$end {CERTIFICATE}.$end.true; done
