@@ -129,6 +129,7 @@ class Copy(DnsPhase):
     name: ClassVar[str] = "copy"
     title: ClassVar[str] = "Make the new server a secondary of the old one"
     undoing: ClassVar[str] = "Take the zones from the new server"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:

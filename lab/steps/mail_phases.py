@@ -82,6 +82,7 @@ class Announce(MailPhase):
     name: ClassVar[str] = "announce"
     title: ClassVar[str] = "Publish that the new server may send, and what it signs with"
     undoing: ClassVar[str] = "Take back that the new server may send"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
@@ -114,6 +115,7 @@ class Serve(MailPhase):
     name: ClassVar[str] = "serve"
     title: ClassVar[str] = "Set up the new server, closed to the world"
     undoing: ClassVar[str] = "Stop the new server"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
@@ -183,6 +185,7 @@ class Certify(MailPhase):
     name: ClassVar[str] = "certify"
     title: ClassVar[str] = "Obtain a certificate for the names of the mail server"
     undoing: ClassVar[str] = "Nothing: certificates stay until they expire"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:

@@ -48,6 +48,7 @@ class Copy(MailPhase):
     name: ClassVar[str] = "copy"
     title: ClassVar[str] = "Copy the mailboxes while people use them"
     undoing: ClassVar[str] = "Forget that the mailboxes were copied"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:

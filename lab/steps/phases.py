@@ -2,7 +2,8 @@
 
 Where a step stands is found out from the servers at every turn, so that it goes on from wherever
 it was interrupted and can be undone from there. One thing cannot be seen on any server: what the
-caches of the world still remember. So a wait for them is written into the stage before it begins.
+caches of the world still remember. So each wait for them is written into the stage before it
+begins, and what leads nobody anywhere is done while it lasts.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ class Phase(ABC, Generic[Facts]):
         name: what it is called in the stage.
         title: what it does.
         undoing: what undoing it does.
+        meanwhile: whether it may be done while caches still remember what was before the phases
+            before it: it changes nothing that anybody is led by.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     undoing: ClassVar[str]
+    meanwhile: ClassVar[bool] = False
 
     @abstractmethod
     def lacks(self, facts: Facts) -> Sequence[str]:
@@ -86,6 +90,11 @@ class Wait:
         left = (datetime.fromisoformat(self.until) - now).total_seconds()
         return max(0.0, min(left, self.seconds))
 
+    def begun(self, now: datetime) -> Wait:
+        """Return it with its end, counted from *now*; it keeps the one that it has."""
+        until = self.until or (now + timedelta(seconds=self.seconds)).isoformat()
+        return replace(self, until=until)
+
 
 def ahead(phases: Sequence[Phase[Facts]], facts: Facts) -> list[Phase[Facts]]:
     """Return the phases that are still to be done, in their order.
@@ -127,6 +136,7 @@ class Passage(Generic[Facts]):
         self._stage = stage
         self._key = key
         self._report = report
+        self._waits: dict[str, Wait] = {}
 
     def forth(self) -> None:
         """Do whatever is still to be done.
@@ -135,14 +145,16 @@ class Passage(Generic[Facts]):
             StepError: a change is not seen where it was made.
         """
         facts = self._observe()
-        todo = ahead(self._phases, facts)
-        self._resume(todo, back=False)
-        for phase in todo:
+        self._recall(back=False)
+        for phase in ahead(self._phases, facts):
+            if not phase.meanwhile:
+                facts = self._wait(coming=phase) or facts
             self._report.say(f"[bold]{phase.title}[/]")
             self._begin(phase, phase.settles(facts), back=False)
             phase.do(facts)
             facts = self._seen(phase.lacks)
-            facts = self._wait() or facts
+            self._settle()
+        self._wait()
 
     def back(self) -> None:
         """Undo whatever is there.
@@ -151,7 +163,8 @@ class Passage(Generic[Facts]):
             StepError: a change is still seen where it was undone.
         """
         facts = self._observe()
-        self._resume(behind(self._phases, facts), back=True)
+        self._recall(back=True)
+        facts = self._wait(coming=next(iter(behind(self._phases, facts)), None)) or facts
         for phase in reversed(self._phases):
             # Asked at each turn: what runs again now may show what was hidden.
             if not phase.left(facts):
@@ -160,6 +173,7 @@ class Passage(Generic[Facts]):
             self._begin(phase, phase.fades(facts), back=True)
             phase.undo(facts)
             facts = self._seen(phase.left)
+            self._settle()
             facts = self._wait() or facts
 
     def _seen(self, missing: Callable[[Facts], Sequence[str]]) -> Facts:
@@ -174,34 +188,45 @@ class Passage(Generic[Facts]):
             time.sleep(_POLL_SECONDS)
         return facts
 
-    def _resume(self, todo: Sequence[Phase[Facts]], *, back: bool) -> None:
-        """Wait for what is left of a wait in this direction that was interrupted."""
-        found = self._kept()
-        if found and found.back == back and found.phase not in {phase.name for phase in todo}:
-            self._wait()
-
     def _begin(self, phase: Phase[Facts], seconds: int, *, back: bool) -> None:
         """Write down what will have to be waited for, before anything is changed."""
-        found = self._kept()
-        if found and (found.phase, found.back) == (phase.name, back):
-            # It was interrupted among its changes: the first look at the old state counts.
-            seconds = max(seconds, found.seconds)
-        wait = Wait(phase=phase.name, back=back, seconds=seconds)
-        self._stage.update({self._key: asdict(wait) if seconds else None})
+        found = self._waits.get(phase.name)
+        # It was interrupted among its changes: the first look at the old state counts.
+        seconds = max(seconds, found.seconds if found else 0)
+        wait = {phase.name: Wait(phase=phase.name, back=back, seconds=seconds)} if seconds else {}
+        self._keep(self._waits | wait)
 
-    def _wait(self) -> Facts | None:
-        """Wait, and return what the facts are then; None when there was nothing to wait for."""
-        found = self._kept()
-        if found is None:
+    def _settle(self) -> None:
+        """Write down when what was changed just now is remembered by nobody any more."""
+        now = datetime.now(UTC)
+        self._keep({name: wait.begun(now) for name, wait in self._waits.items()})
+
+    def _wait(self, *, coming: Phase[Facts] | None = None) -> Facts | None:
+        """Wait until nothing is remembered, and return the facts then; None without a wait.
+
+        Args:
+            coming: the phase that is done now: what it was about to wait for is left to it.
+        """
+        left = {name: each for name, each in self._waits.items() if coming and name == coming.name}
+        due = [wait for name, wait in self._waits.items() if name not in left]
+        if not due:
             return None
         now = datetime.now(UTC)
-        seconds = found.remaining(now)
-        until = (now + timedelta(seconds=seconds)).isoformat()
-        self._stage.update({self._key: asdict(replace(found, until=until))})
-        self._report.countdown("Until no cache remembers what was before", seconds)
-        self._stage.update({self._key: None})
+        self._keep(left | {each.phase: each.begun(now) for each in due})
+        seconds = max(each.remaining(now) for each in due)
+        if seconds:
+            self._report.countdown("Until no cache remembers what was before", seconds)
+        self._keep(left)
         return self._observe()
 
-    def _kept(self) -> Wait | None:
+    def _recall(self, *, back: bool) -> None:
+        """Find out what is waited for; what was done in the other direction counts no more."""
         kept = self._stage.read().get(self._key)
-        return Wait(**kept) if isinstance(kept, Mapping) else None
+        waits = [Wait(**each) for each in kept] if isinstance(kept, list) else []
+        self._waits = {each.phase: each for each in waits}
+        self._keep({each.phase: each for each in waits if each.back == back})
+
+    def _keep(self, waits: Mapping[str, Wait]) -> None:
+        if waits != self._waits:
+            self._waits = dict(waits)
+            self._stage.update({self._key: [asdict(each) for each in waits.values()] or None})

@@ -58,6 +58,7 @@ class Serve(WebPhase):
     name: ClassVar[str] = "serve"
     title: ClassVar[str] = "Set up the new server with a copy of every site"
     undoing: ClassVar[str] = "Stop the new server"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
@@ -121,6 +122,7 @@ class Certify(WebPhase):
     name: ClassVar[str] = "certify"
     title: ClassVar[str] = "Obtain certificates; the old server passes the challenges on"
     undoing: ClassVar[str] = "Nothing: certificates stay until they expire"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
@@ -152,6 +154,7 @@ class Pass(WebPhase):
     name: ClassVar[str] = "pass"
     title: ClassVar[str] = "Compare every address; let the old server pass everything on"
     undoing: ClassVar[str] = "Let the old server serve by itself again"
+    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
