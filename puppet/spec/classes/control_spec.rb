@@ -25,6 +25,12 @@ describe 'role::control' do
     end
   end
 
+  it 'gives apt hours of its own before anything is installed' do
+    %w[apt-daily apt-daily-upgrade].each do |timer|
+      is_expected.to contain_service("#{timer}.timer").that_comes_before('Package[puppetserver]')
+    end
+  end
+
   it 'lets both JVMs compile side by side' do
     is_expected.to contain_exec('puppetserver: begin to start').that_comes_before('Package[puppetdb]')
     is_expected.to contain_exec('puppetdb: begin to start')

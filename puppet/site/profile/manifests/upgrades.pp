@@ -57,9 +57,13 @@ class profile::upgrades (
       notify  => Service["${timer}.timer"],
     }
 
+    # Debian's own would also draw a new moment at each daemon-reload, counted from the start of the
+    # host: while packages are installed such a turn is soon drawn, and takes apt's lock (measured).
     service { "${timer}.timer":
       ensure => running,
       enable => true,
     }
+
+    Service["${timer}.timer"] -> Package <| |>
   }
 }
