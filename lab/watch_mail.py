@@ -57,6 +57,7 @@ class MailBudget:
         submission: for those who send; each refused try counts as failed.
         logins: for the right password.
         relay: for strangers.
+        refused: changes of flags and folders that may be refused: whoever wanted them knows.
     """
 
     at_least: int = 50
@@ -66,6 +67,7 @@ class MailBudget:
     submission: Budget = field(default_factory=lambda: Budget(failed=_MANY, gap=15.0))
     logins: Budget = field(default_factory=Budget)
     relay: Budget = field(default_factory=lambda: Budget(at_least=10))
+    refused: int = 0
 
 
 def moving(
@@ -174,5 +176,11 @@ def verdicts(
     subject = f"{title}: flags and folders"
     yield guarded(
         subject,
-        lambda: changes_balance(history(), users=plan.mail, census=found, subject=subject),
+        lambda: changes_balance(
+            history(),
+            users=plan.mail,
+            census=found,
+            subject=subject,
+            refused=budget.refused,
+        ),
     )

@@ -6,7 +6,9 @@ an interruption costs nothing; afterwards every answer is signed and validated.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -25,6 +27,17 @@ from lab.world.names import fleet_zones
 
 CUTOVER = Budget(failed=0, gap=2.0, at_least=10_000)
 NOBODY_NOTICES = Budget(failed=0, gap=2.0, at_least=1_000)
+# For as long as a zone is loaded ten times over, and a little longer.
+ASKING = """
+import collections, json, sys, time
+import dns.message, dns.query, dns.rcode
+said, until = collections.Counter(), time.monotonic() + 6
+while time.monotonic() < until:
+    answer = dns.query.udp(dns.message.make_query(sys.argv[2], "A"), sys.argv[1], timeout=3)
+    said[dns.rcode.to_text(answer.rcode())] += 1
+print(json.dumps(said))
+"""
+ENOUGH = 1_000
 
 
 def interrupted(lab: Lab, *, title: str, waiting: bool) -> None:
@@ -50,6 +63,24 @@ def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
     perform(step_class("dns")(operator=operator))
     assert serials(lab, operator) == before
     assert operator.puppet.agent("oslo").changed == 0
+
+
+@pytest.mark.usefixtures("made")
+def test_while_a_zone_is_loaded_nothing_of_it_is_denied(lab: Lab, operator: Operator) -> None:
+    # Resolvers ask for what lies above a name first, and believe who denies it (RFC 9156, 8020).
+    server, domain = str(lab.site.address("oslo").v4), lab.fleet.domain
+    script = f"""
+        (while :; do pdns_control purge '{domain}$'; done) >/dev/null 2>&1 &
+        trap "kill $!" EXIT
+        for _ in $(seq 10); do pdns-zone load {domain} /etc/powerdns/zones/{domain}.zone; done
+    """
+    asking = ["python3", "-c", ASKING, server, f"_tcp.web.{domain}"]
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(operator.ssh.run, "oslo", script, timeout=60)
+        said = json.loads(lab.ssh.run("outside", asking).stdout)
+        loading.result()
+    assert set(said) == {"NOERROR"}, said
+    assert said["NOERROR"] > ENOUGH
 
 
 @pytest.mark.usefixtures("made")

@@ -40,6 +40,8 @@ from lab.world.names import foreign_domain
 CUTOVER = Budget(failed=0, gap=2.0, at_least=5_000)
 NOBODY_NOTICES = Budget(failed=0, at_least=1_000)
 MAIL = MailBudget(at_least=60)
+# A folder cannot wait for room: whoever wants one is told so.
+NO_ROOM = MailBudget(at_least=60, refused=20)
 STOP_MAIL = ["systemctl", "stop", "postfix", "dovecot"]
 DEFERRED = "until [ $(postqueue -j | wc -l) -ge 3 ]; do sleep 0.3; done"
 # While a host is away nobody is told anything new: that is its own outage of half a minute at most.
@@ -68,9 +70,11 @@ CLEAR = f"""
 """
 
 
-def watch_of(lab: Lab, title: str, *, budget: Budget = NOBODY_NOTICES) -> Watch:
+def watch_of(
+    lab: Lab, title: str, *, budget: Budget = NOBODY_NOTICES, mail: MailBudget = MAIL
+) -> Watch:
     """Return users of the mail, and people who look names up."""
-    return Watch(lab=lab, title=title, budget=budget, mail=MAIL)
+    return Watch(lab=lab, title=title, budget=budget, mail=mail)
 
 
 def interrupted(lab: Lab, *, title: str, waiting: bool) -> None:
@@ -196,7 +200,7 @@ def test_what_people_send_is_signed_so_that_strangers_can_tell(lab: Lab) -> None
 
 @pytest.mark.usefixtures("made")
 def test_a_full_disk_keeps_mail_waiting_and_loses_none(lab: Lab) -> None:
-    with small_store(lab), watch_of(lab, "The disk of Oslo is full") as watch:
+    with small_store(lab), watch_of(lab, "The disk of Oslo is full", mail=NO_ROOM) as watch:
         with Faults(lab=lab, marks=watch.marks).full_volume("oslo", STORE):
             lab.ssh.run("oslo", ["timeout", "60", "sh", "-c", DEFERRED])
         lab.ssh.run("oslo", ["postqueue", "-f"])

@@ -231,6 +231,26 @@ def test_folders_and_subscriptions_are_as_they_were_left() -> None:
     assert changes(unsure, folders=name).outcome is Outcome.OK
 
 
+def test_as_many_changes_may_be_refused_as_are_allowed() -> None:
+    history = [changed("create", "", "A"), changed("create", "", "B", ok=False, at=2)]
+    here = {"folders": (("kari", "A"),), "subscribed": ()}
+    assert changes(history, **here).reasons == ("1 changes refused: create: ",)
+    verdict = changes_balance(
+        History.of(history), users=USERS, census=Census(**here), subject="changes", refused=1
+    )
+    assert verdict.outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_server_that_ran_into_a_fault_may_have_done_it_all_the_same(*, there: bool) -> None:
+    fault = replace(changed("create", "", "A", ok=False), detail="NO [SERVERBUG] Internal error.")
+    folders = (("kari", "A"),) if there else ()
+    census = Census(folders=folders)
+    history = History.of([changed("create", "", "B"), fault])
+    verdict = changes_balance(history, users=USERS, census=census, subject="changes", refused=1)
+    assert verdict.reasons == ("1 folders are not as they were left: B of kari",)
+
+
 def test_numbers_that_change_are_told() -> None:
     history = [sent("gp-1"), seen("gp-1", 5), changed("append", "gp-2", "K")]
     filed = found("gp-2", folder="K")

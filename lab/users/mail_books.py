@@ -18,6 +18,9 @@ ABSENT: Final[State] = ()
 Place = tuple[str, str]
 """A mailbox's owner, and a message's mark."""
 
+_OWN_FAULT = "[SERVERBUG]"
+"""How an IMAP server marks such an answer (RFC 5530, section 3)."""
+
 
 @dataclass
 class Sent:
@@ -92,12 +95,14 @@ def _change(books: Books, item: Operation, owner: str) -> None:
     change = Change.parse(item.what)
     if item.ok is False:
         books.refused.append(f"{change.verb}: {item.detail}")
+    # A server that ran into a fault of its own may have done some of it.
+    ok = None if _OWN_FAULT in item.detail else item.ok
     if change.what:
         place = (owner, change.what)
         before = books.states.get(place, frozenset({ABSENT}))
-        books.states[place] = after(before, change, ok=item.ok)
+        books.states[place] = after(before, change, ok=ok)
         books.touched.add(place)
     else:
         name = (owner, change.folder)
         known = books.folders.get(name, frozenset({frozenset()}))
-        books.folders[name] = folder_after(known, change, ok=item.ok)
+        books.folders[name] = folder_after(known, change, ok=ok)
