@@ -34,7 +34,8 @@ class Phase(ABC, Generic[Facts]):
         title: what it does.
         undoing: what undoing it does.
         meanwhile: whether it may be done while caches still remember what was before the phases
-            before it: it changes nothing that anybody is led by.
+            before it: it changes nothing that anybody is led by, and may stand for as long as the
+            longest time to live without costing anybody anything.
     """
 
     name: ClassVar[str]

@@ -154,7 +154,6 @@ class Pass(WebPhase):
     name: ClassVar[str] = "pass"
     title: ClassVar[str] = "Compare every address; let the old server pass everything on"
     undoing: ClassVar[str] = "Let the old server serve by itself again"
-    meanwhile: ClassVar[bool] = True
 
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
