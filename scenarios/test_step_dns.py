@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 from moments import At, PulledPlug, pull_the_plug
+from test_legacy import outside
 
 from lab.lab import Lab
 from lab.operate import in_lab
@@ -31,9 +32,10 @@ NOBODY_NOTICES = Budget(failed=0, gap=2.0, at_least=1_000)
 ASKING = """
 import collections, json, sys, time
 import dns.message, dns.query, dns.rcode
+server, name = json.load(sys.stdin)
 said, until = collections.Counter(), time.monotonic() + 6
 while time.monotonic() < until:
-    answer = dns.query.udp(dns.message.make_query(sys.argv[2], "A"), sys.argv[1], timeout=3)
+    answer = dns.query.udp(dns.message.make_query(name, "A"), server, timeout=3)
     said[dns.rcode.to_text(answer.rcode())] += 1
 print(json.dumps(said))
 """
@@ -74,10 +76,9 @@ def test_while_a_zone_is_loaded_nothing_of_it_is_denied(lab: Lab, operator: Oper
         trap "kill $!" EXIT
         for _ in $(seq 10); do pdns-zone load {domain} /etc/powerdns/zones/{domain}.zone; done
     """
-    asking = ["python3", "-c", ASKING, server, f"_tcp.web.{domain}"]
     with ThreadPoolExecutor() as pool:
         loading = pool.submit(operator.ssh.run, "oslo", script, timeout=60)
-        said = json.loads(lab.ssh.run("outside", asking).stdout)
+        said = json.loads(" ".join(outside(lab, ASKING, server, f"_tcp.web.{domain}")))
         loading.result()
     assert set(said) == {"NOERROR"}, said
     assert said["NOERROR"] > ENOUGH
