@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from lab.lab import Lab
+from lab.lookups import addresses
 from lab.operator import Operator
 from lab.operator.web_client import Page, Url
 from lab.operator.zones import RecordSet, Zone
@@ -40,12 +41,11 @@ def visitors(
     changing = {name for site in it.with_data for name in site.asked}
     book = next(site.asked[0] for site in it.with_data)
     visits = [visit(url, page, same=url.host not in changing) for url, page in pages.items()]
-    known = [*it.old_addresses, *it.new_addresses]
+    known = {*it.old_addresses, *it.new_addresses}
 
     def families(host: str) -> frozenset[str]:
-        found = leading([host], zones, known)
-        types = {record.type for records in found.values() for record in records}
-        return frozenset(_FAMILIES[each] for each in types)
+        found = addresses(host, zones).items()
+        return frozenset(_FAMILIES[rdtype] for rdtype, listed in found if known & set(listed))
 
     # Whom a name has no address for cannot come.
     resolver = both(machine_address(lab.site, RESOLVER))

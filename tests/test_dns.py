@@ -188,6 +188,28 @@ def test_a_record_that_is_other_or_missing_is_named() -> None:
     }
 
 
+def test_any_part_of_what_a_record_computes_is_served() -> None:
+    program = "\"ifurlup('http://x/', {'198.18.10.10', '198.18.20.20'}, {selector='all'})\""
+    computed = zones.record_set(
+        ZONE.origin, name="www", ttl=20, rdtype="LUA", values=[f"A {program}"]
+    )
+    others = [each for each in ZONE.records if (each.name, each.type) != ("www", "A")]
+    wanted = zones.Zone.of(ZONE.origin, ZONE.soa, [*others, computed])
+
+    def served(*values: str) -> zones.Zone:
+        www = zones.record_set(ZONE.origin, name="www", ttl=20, rdtype="A", values=values)
+        return zones.Zone.of(ZONE.origin, ZONE.soa, [*others, www])
+
+    for right in (["198.18.20.20"], ["198.18.10.10", "198.18.20.20"]):
+        assert problems(dial(serving(served(*right))), SERVER, wanted) == ()
+    for wrong in (["198.18.20.21"], ["198.18.20.20", "198.18.20.21"]):
+        (told,) = problems(dial(serving(served(*wrong))), SERVER, wanted)
+        assert "www A: wanted 198.18.10.10 198.18.20.20" in told
+    assert problems(
+        dial(serving(zones.Zone.of(ZONE.origin, ZONE.soa, others))), SERVER, wanted
+    ) == (f"{SERVER}: www A: not served",)
+
+
 def test_signatures_of_today_are_good() -> None:
     day = datetime.now(UTC) - timedelta(days=1)
     assert problems(dial(serving(ZONE, signed=day)), SERVER, ZONE, keys=KEYS) == ()

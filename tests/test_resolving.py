@@ -162,11 +162,16 @@ def test_walks_that_fail_say_where(old: NameServer) -> None:
         ask(walker(), "www.nowhere.example")
 
 
-def test_another_server_of_the_zone_is_another_attempt(root: NameServer, old: NameServer) -> None:
+def test_every_server_of_a_zone_is_asked_before_a_walk_fails(
+    root: NameServer, old: NameServer
+) -> None:
     second = "nordlys.example. 20 NS ns2.nordlys.example.\nns2.nordlys.example. 20 A 127.0.53.9\n"
     root.load("root", ROOT_ZONE + second)
     for _ in range(5):  # nobody listens at ns2, and the order is random
-        assert ask(walker(attempts=2), "www.nordlys.example").values
+        assert ask(walker(), "www.nordlys.example").values
+    old.silent = True
+    with pytest.raises(NoAnswerError, match=r"asked for nordlys\.example"):
+        ask(walker(), "www.nordlys.example")
     assert old.questions
 
 
@@ -178,6 +183,17 @@ def test_what_a_stub_makes_of_answers(old: NameServer) -> None:
     assert once(www, OLD) == (True, ""), "the new value is as good as the old"
     old.load("nordlys.example", CHILD_ZONE.replace("192.0.2.1", "192.0.2.8"))
     assert once(www, OLD) == (False, f"wrong answer from {OLD}: 192.0.2.8")
+
+
+def test_any_part_of_what_a_name_may_lead_to_is_right(old: NameServer) -> None:
+    www = Lookup(name="www.nordlys.example", type="A", among=("192.0.2.1", "192.0.2.7"))
+    assert once(www, OLD) == (True, "")
+    old.load("nordlys.example", CHILD_ZONE + "www 20 A 192.0.2.7\n")
+    assert once(www, OLD) == (True, ""), "all of it"
+    old.load("nordlys.example", CHILD_ZONE + "www 20 A 192.0.2.8\n")
+    assert once(www, OLD) == (False, f"wrong answer from {OLD}: 192.0.2.1, 192.0.2.8")
+    old.load("nordlys.example", CHILD_ZONE.replace("www 20 A 192.0.2.1", "www 20 TXT x"))
+    assert once(www, OLD) == (False, f"no data from {OLD}")
 
 
 @pytest.mark.parametrize(

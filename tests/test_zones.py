@@ -5,11 +5,14 @@ from __future__ import annotations
 import string
 from dataclasses import replace
 
+import dns.rdata
+import dns.rdataclass
+import dns.rrset
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.operator import zone_changes, zone_data, zones
+from lab.operator import lua_records, zone_changes, zone_data, zones
 from lab.operator.zones import APEX, RecordSet, Soa, Zone, ZoneError, record_set
 
 ORIGIN = "nordlys.example"
@@ -57,6 +60,7 @@ VALUES = {
     "LOC": st.just("59 54 30.000 N 10 45 8.000 E 12.00m"),
     "MX": joined(U16, NAMES),
     "NAPTR": joined(U16, U16, st.just('"u" "E2U+sip" "!^.*$!sip:info@nordlys.example!" .')),
+    "LUA": joined(st.sampled_from(["A", "AAAA", "TXT"]), STRINGS, STRINGS),
     "NS": NAMES,
     "PTR": NAMES,
     "RP": joined(NAMES, NAMES),
@@ -142,6 +146,25 @@ def test_lowered_times_to_live_can_be_raised_again(zone: Zone, ttl: int) -> None
     assert lowered.longest_ttl <= ttl
     assert zones.compare(zone, lowered, ttls=False, soa=False) == ()
     assert zone_changes.unlimited(lowered, zone) == zone
+
+
+@given(VALUES["LUA"])
+def test_a_computed_record_survives_the_way_between_servers(value: str) -> None:
+    records = record_set(ORIGIN, name="www", ttl=30, rdtype="LUA", values=[value])
+    (rdata,) = dns.rrset.from_text("www.", 30, "IN", records.type, *records.values)
+    wire = rdata.to_wire()
+    assert dns.rdata.from_wire(dns.rdataclass.IN, lua_records.NUMBER, wire, 0, len(wire)) == rdata
+    assert records.type == "LUA"
+
+
+def test_a_computed_record_tells_what_it_may_answer() -> None:
+    program = "\"ifurlup('http://www.nordlys.example/healthz', {'%s', '%s'}, {selector='all'})\""
+    values = [f"A {program % ('198.18.10.10', '198.18.20.20')}", f"AAAA {program % ('::1', '::2')}"]
+    records = record_set(ORIGIN, name="www", ttl=30, rdtype="LUA", values=values)
+    assert lua_records.answers(records.values) == {
+        "A": ("198.18.10.10", "198.18.20.20"),
+        "AAAA": ("::1", "::2"),
+    }
 
 
 @given(U32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import dns.message
 import dns.name
@@ -10,6 +11,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from lab.operator import lua_records
 from lab.operator.dns import Dns, DnsCheckError, Question, signatures
 from lab.operator.dns_tree import check_signature
 from lab.operator.zones import APEX, RecordSet, Zone, differ, record_set
@@ -29,7 +31,7 @@ def problems(
     Raises:
         DnsError: it could not be asked.
     """
-    wanted = list(zone)
+    wanted = [part for each in zone for part in _answers(each)]
     questions = [
         Question(name=zone.absolute(each.name), type=each.type, dnssec=keys is not None)
         for each in wanted
@@ -42,6 +44,21 @@ def problems(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Computed(RecordSet):
+    """The answers of one type that a server computes: any part of the values, but not nothing."""
+
+
+def _answers(records: RecordSet) -> Iterable[RecordSet]:
+    """Return what is asked for: the records, or the answers that are computed from them."""
+    if records.type != lua_records.TYPE:
+        return [records]
+    return [
+        _Computed(name=records.name, ttl=records.ttl, type=rdtype, values=listed)
+        for rdtype, listed in lua_records.answers(records.values).items()
+    ]
+
+
 def _problems(
     zone: Zone, wanted: RecordSet, reply: dns.message.Message, keys: dns.rrset.RRset | None
 ) -> Iterator[str]:
@@ -49,10 +66,12 @@ def _problems(
     if found is None:
         yield f"{wanted}: not served"
         return
-    values = (rdata.to_text() for rdata in found)
+    values = [rdata.to_text() for rdata in found]
     said = record_set(
         zone.origin, name=wanted.name, ttl=found.ttl, rdtype=wanted.type, values=values
     )
+    if isinstance(wanted, _Computed) and set(values) <= set(wanted.values):
+        said = replace(said, values=wanted.values)
     if (difference := differ(wanted, said)) is not None:
         yield str(difference)
     if keys is not None and _is_signed(zone, wanted):

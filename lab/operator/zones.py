@@ -20,6 +20,7 @@ import dns.rdtypes.ANY.SOA
 import dns.zone
 
 from lab.errors import CouldNotError
+from lab.operator import lua_records  # noqa: F401 - makes the type known
 
 APEX = "@"
 

@@ -31,6 +31,8 @@ class Lookup:
         expect: the sets of values allowed, as in a zone file with absolute names (the old
             and the new one during a cutover); any answer at all when empty. Case counts where
             the protocol says so.
+        among: values of which any part is right as well, as long as it is not empty: what a name
+            answers that leads to whichever servers are well.
         rcode: the status expected; with ``NXDOMAIN`` no value is.
         secure: the resolver must say that it validated the answer (AD, RFC 4035 3.2.3).
     """
@@ -38,6 +40,7 @@ class Lookup:
     name: str
     type: str
     expect: tuple[tuple[str, ...], ...] = ()
+    among: tuple[str, ...] = ()
     rcode: str = "NOERROR"
     secure: bool = False
 
@@ -64,8 +67,8 @@ class Probe:
         lookups: asked in turn.
         cadence: seconds from one question to the next.
         timeout: seconds that one attempt may take.
-        attempts: how often it asks before it gives up; when walking, each name server of a
-            zone is another one.
+        attempts: how often it asks before it gives up; when walking, every name server of a
+            zone is asked once at least, as resolvers do.
         port: where all servers listen.
     """
 
@@ -144,5 +147,6 @@ def _probe(*, servers: list[str], lookups: list[dict[str, Any]], **rest: Any) ->
     return Probe(servers=tuple(servers), lookups=questions, **rest)
 
 
-def _lookup(*, expect: list[list[str]], **rest: Any) -> Lookup:  # noqa: ANN401 - JSON's
-    return Lookup(expect=tuple(tuple(values) for values in expect), **rest)
+def _lookup(*, expect: list[list[str]], among: list[str], **rest: Any) -> Lookup:  # noqa: ANN401
+    sets = tuple(tuple(values) for values in expect)
+    return Lookup(expect=sets, among=tuple(among), **rest)

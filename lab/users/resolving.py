@@ -22,7 +22,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from lab.users.probes import Lookup, Probe, Transport
 
@@ -179,7 +179,8 @@ def fault_in(reply: Reply, lookup: Lookup) -> str:
         return ""
     if not reply.rdatas:
         return f"no data from {reply.server}"
-    if lookup.expect and reply.rdatas not in _expected(lookup):
+    wanted = lookup.expect or lookup.among
+    if wanted and reply.rdatas not in _expected(lookup) and not reply.rdatas <= _among(lookup):
         return f"wrong answer from {reply.server}: {', '.join(sorted(reply.values))}"
     return ""
 
@@ -187,8 +188,15 @@ def fault_in(reply: Reply, lookup: Lookup) -> str:
 @cache
 def _expected(lookup: Lookup) -> tuple[frozenset[dns.rdata.Rdata], ...]:
     """Return the sets of values allowed, read once."""
-    rdtype = dns.rdatatype.from_text(lookup.type)
-    return tuple(
-        frozenset(dns.rdata.from_text(dns.rdataclass.IN, rdtype, value) for value in values)
-        for values in lookup.expect
-    )
+    return tuple(_read(lookup.type, values) for values in lookup.expect)
+
+
+@cache
+def _among(lookup: Lookup) -> frozenset[dns.rdata.Rdata]:
+    """Return the values of which any part is allowed, read once."""
+    return _read(lookup.type, lookup.among)
+
+
+def _read(rdtype: str, values: Iterable[str]) -> frozenset[dns.rdata.Rdata]:
+    kind = dns.rdatatype.from_text(rdtype)
+    return frozenset(dns.rdata.from_text(dns.rdataclass.IN, kind, value) for value in values)

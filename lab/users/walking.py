@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -122,8 +122,10 @@ class Walker:
             name, rdtype, flags=dns.flags.Flag(0), use_edns=0, payload=PAYLOAD
         )
         servers = random.sample(delegation.servers, len(delegation.servers))
+        # Who walks is a resolver, and one of those asks every server of a zone before it gives up.
+        attempts = max(self._exchange.attempts, len(servers))
         try:
-            return await self._exchange.ask(query, servers)
+            return await replace(self._exchange, attempts=attempts).ask(query, servers)
         except NoAnswerError as error:
             raise NoAnswerError(f"{error}, asked for {delegation.zone}") from error
 
