@@ -35,6 +35,7 @@ describe 'profile::dns' do
             'transfer_key' => 'cutover'
           },
         },
+        'servers' => {},
         'transfer_secrets' => sensitive({ 'cutover' => 'c2VjcmV0' }),
       }
     end
@@ -58,9 +59,16 @@ describe 'profile::dns' do
     end
 
     it 'copies at once whenever it became, or becomes, something else than it was' do
-      ['create', 'primaries of', 'transfer key of', 'unsign', 'kind of'].each do |change|
+      ['create', 'primaries of', 'AXFR-MASTER-TSIG of', 'LUA-AXFR-SCRIPT of', 'unsign', 'kind of'].each do |change|
         is_expected.to contain_exec("dns: #{change} #{zone}").that_notifies("Exec[dns: fetch #{zone}]")
       end
+    end
+
+    it 'copies signatures with the rest, and gives the zone to nobody' do
+      is_expected.to contain_profile__dns__metadata("LUA-AXFR-SCRIPT of #{zone}").with_values([])
+      is_expected.to contain_profile__dns__metadata("TSIG-ALLOW-AXFR of #{zone}").with_values([])
+      is_expected.to contain_exec("dns: AXFR-MASTER-TSIG of #{zone}")
+        .with_unless(/ \| .*grep -qxF 'AXFR-MASTER-TSIG = cutover'\z/)
     end
 
     it 'shows the key of the transfer to nobody' do
@@ -79,6 +87,7 @@ describe 'profile::dns' do
     let(:params) do
       {
         'zones' => { zone => { 'kind' => 'primary', 'signed' => signed } },
+        'servers' => {},
         'content' => { zone => content },
         'zone_secrets' => sensitive({ zone => key }),
       }.merge(limit)
@@ -102,6 +111,23 @@ describe 'profile::dns' do
       is_expected.to contain_exec("dns: load #{zone}")
         .with_command("/usr/local/sbin/pdns-zone load #{zone} /etc/powerdns/zones/#{zone}.zone")
         .with_unless("/usr/local/sbin/pdns-zone loaded #{zone} /etc/powerdns/zones/#{zone}.zone")
+    end
+
+    it 'is alone until somebody says otherwise' do
+      is_expected.to contain_file('/etc/powerdns/peers').with_content('')
+      is_expected.not_to contain_exec("dns: tell of #{zone}")
+      ['TSIG-ALLOW-AXFR', 'ALSO-NOTIFY', 'AXFR-MASTER-TSIG', 'LUA-AXFR-SCRIPT'].each do |setting|
+        is_expected.to contain_profile__dns__metadata("#{setting} of #{zone}").with_values([])
+        is_expected.to contain_exec("dns: #{setting} of #{zone}").with_onlyif(/'\^#{setting} = \.'\z/)
+      end
+    end
+
+    it 'answers the world when zones and checks are of today, and sees to that every minute' do
+      dropin = catalogue.resource('file', '/etc/systemd/system/pdns.service.d/fleet.conf')[:content]
+      expect(dropin).to match(%r{^ExecStartPre=.*closed\.nft\nExecStartPost=-.*dns-ready --wait\n.*delete table inet dns_closed\n})
+      is_expected.to contain_profile__systemd__dropin('pdns.service').that_comes_before('Package[pdns-server]')
+      is_expected.to contain_service('dns-ready.timer').with_ensure('running')
+      is_expected.to contain_file('/etc/powerdns/pdns.conf').with_content(/^enable-lua-records=yes$/)
     end
 
     it 'takes a signature away when there should be none' do
@@ -128,6 +154,88 @@ describe 'profile::dns' do
         file = catalogue.resource('file', "/etc/powerdns/keys/#{zone}.private")
         expect(file.sensitive_parameters).to include(:content)
         expect(file[:mode]).to eq('0600')
+      end
+    end
+  end
+
+  context 'when several hosts serve the zones' do
+    let(:servers) { { 'oslo' => 'primary', 'bergen' => 'secondary' } }
+    let(:params) do
+      {
+        'zones' => { zone => { 'kind' => 'primary', 'signed' => true }, 'old.example' => { 'kind' => 'absent' } },
+        'servers' => servers,
+        'content' => { zone => content },
+        'zone_secrets' => sensitive({ zone => key }),
+        'transfer_secrets' => sensitive({ 'mesh' => 'c2VjcmV0' }),
+      }
+    end
+    shared = {
+      'TSIG-ALLOW-AXFR' => ['mesh'],
+      'AXFR-MASTER-TSIG' => ['mesh'],
+      'LUA-AXFR-SCRIPT' => ['/etc/powerdns/live-signing.lua'],
+    }
+
+    { 'oslo' => '10.83.0.20', 'bergen' => '10.83.0.10' }.each do |host, peer|
+      context "on #{host}" do
+        include_context 'with a host', host
+
+        it { is_expected.to compile.with_all_deps }
+
+        it 'is ready to change places with the other one, which it knows by its private address' do
+          shared.merge('ALSO-NOTIFY' => [peer]).each do |setting, values|
+            is_expected.to contain_profile__dns__metadata("#{setting} of #{zone}").with_values(values)
+          end
+          is_expected.to contain_file('/etc/powerdns/peers').with_content("#{peer}\n")
+          is_expected.to contain_file("/etc/powerdns/keys/#{zone}.private").with_mode('0600')
+          is_expected.to contain_exec("dns: sign #{zone}")
+          is_expected.to contain_exec('dns: remove old.example')
+        end
+      end
+    end
+
+    context 'on the primary' do
+      include_context 'with a host', 'oslo'
+
+      it 'tells the other one at once' do
+        is_expected.to contain_exec("dns: tell of #{zone}")
+          .with_command("/usr/bin/pdns_control notify #{zone}")
+          .that_subscribes_to(["Exec[dns: load #{zone}]", "Exec[dns: kind of #{zone}]"])
+      end
+    end
+
+    context 'on the secondary' do
+      include_context 'with a host', 'bergen'
+
+      it 'copies what the primary has, and has no content of its own' do
+        is_expected.to contain_exec("dns: create #{zone}").with_command(/ #{zone} 10\.83\.0\.10\z/)
+        is_expected.not_to contain_file("/etc/powerdns/zones/#{zone}.zone")
+      end
+
+      it 'has the key before the zone comes' do
+        is_expected.to contain_exec("dns: sign #{zone}").that_comes_before("Exec[dns: fetch #{zone}]")
+      end
+    end
+
+    context 'on a host that has nothing to do with them' do
+      include_context 'with a host', 'tromso'
+
+      it { is_expected.not_to contain_package('pdns-server') }
+    end
+
+    context 'on one that was a secondary' do
+      include_context 'with a host', 'bergen'
+      let(:servers) { { 'oslo' => 'primary', 'bergen' => 'absent' } }
+
+      it { is_expected.to contain_exec("dns: remove #{zone}") }
+      it { is_expected.to contain_file('/etc/powerdns/peers').with_content("10.83.0.10\n") }
+    end
+
+    [{ 'oslo' => 'primary', 'bergen' => 'primary' }, { 'bergen' => 'secondary' }].each do |wrong|
+      context "with #{wrong.values.join(' and ')}" do
+        include_context 'with a host', 'oslo'
+        let(:servers) { wrong }
+
+        it { is_expected.to compile.and_raise_error(/one host is the primary/) }
       end
     end
   end

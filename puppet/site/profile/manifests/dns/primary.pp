@@ -2,15 +2,17 @@
 #
 # @param content what is in it
 # @param ttl_limit no time to live is longer than these seconds
-# @param secret the key that signs it; without one it is not signed. A key that is in use is never
-#   exchanged here: the parent must be told first, which is a procedure of its own.
+# @param secret the key that signs it; without one it is not signed
+# @param peers private addresses of the other hosts of the fleet that serve it
+# @param transfer_key name of the key that signs transfers to them
 define profile::dns::primary (
   Profile::Dns::Content $content,
   Optional[Integer[1]] $ttl_limit = undef,
   Optional[Sensitive[String[1]]] $secret = undef,
+  Array[Stdlib::IP::Address::Nosubnet] $peers = [],
+  Optional[Profile::Dns::Name] $transfer_key = undef,
 ) {
   $file = "/etc/powerdns/zones/${title}.zone"
-  $keyfile = "/etc/powerdns/keys/${title}.private"
 
   file { $file:
     ensure  => file,
@@ -36,29 +38,27 @@ define profile::dns::primary (
     unless  => "/usr/bin/pdnsutil list-all-zones primary --verbose | /usr/bin/grep -qxF ${title}",
   }
 
-  $signed = "/usr/bin/pdnsutil show-zone ${title} | /usr/bin/grep -q '^ID = '"
-  $settle = "/usr/bin/pdnsutil rectify-zone ${title} && /usr/bin/pdns_control purge '${title}\$'"
+  -> profile::dns::signing { $title:
+    secret => $secret,
+  }
 
-  if $secret {
-    file { $keyfile:
-      ensure    => file,
-      owner     => 'root',
-      group     => 'root',
-      mode      => '0600',
-      show_diff => false,
-      content   => $secret,
-    }
+  ~> exec { "dns: order ${title}":
+    command     => "/usr/bin/pdnsutil rectify-zone ${title} && /usr/bin/pdns_control purge '${title}\$'",
+    refreshonly => true,
+  }
 
-    -> exec { "dns: sign ${title}":
-      command => "/usr/bin/pdnsutil import-zone-key ${title} ${keyfile} active ksk published && ${settle}",
-      unless  => $signed,
-      require => Exec["dns: kind of ${title}"],
-    }
-  } else {
-    exec { "dns: unsign ${title}":
-      command => "/usr/bin/pdnsutil disable-dnssec ${title} && ${settle}",
-      onlyif  => $signed,
-      require => Exec["dns: kind of ${title}"],
+  -> profile::dns::shared { $title:
+    peers        => $peers,
+    transfer_key => $peers.empty ? { true => undef, default => $transfer_key },
+    signed       => $secret =~ NotUndef,
+  }
+
+  unless $peers.empty {
+    exec { "dns: tell of ${title}":
+      command     => "/usr/bin/pdns_control notify ${title}",
+      refreshonly => true,
+      subscribe   => Exec["dns: load ${title}", "dns: kind of ${title}"],
+      require     => Profile::Dns::Shared[$title],
     }
   }
 }

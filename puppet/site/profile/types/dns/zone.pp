@@ -1,7 +1,8 @@
-# @summary What this host is to a zone.
+# @summary What the fleet, or one host of it, is to a zone.
 #
 # * `primary`: it holds the content; `signed` says whether with DNSSEC
-# * `secondary`: it copies the content from `primaries`, with the key named `transfer_key`
+# * `secondary`: it copies the content from `primaries`, with the key named `transfer_key`; with
+#   `signed` it makes the signatures itself
 # * `absent`: nothing any more; a zone is only removed when the data says so in this word
 type Profile::Dns::Zone = Variant[
   Struct[{
@@ -9,9 +10,10 @@ type Profile::Dns::Zone = Variant[
       Optional[signed] => Boolean,
   }],
   Struct[{
-      kind         => Enum['secondary'],
-      primaries    => Array[Stdlib::IP::Address::Nosubnet, 1],
-      transfer_key => Profile::Dns::Name,
+      kind             => Enum['secondary'],
+      primaries        => Array[Stdlib::IP::Address::Nosubnet, 1],
+      transfer_key     => Profile::Dns::Name,
+      Optional[signed] => Boolean,
   }],
   Struct[{
       kind => Enum['absent'],
