@@ -14,9 +14,10 @@ from lab.operator.bind import BindState
 from lab.operator.dns_tree import Delegation
 from lab.operator.zones import Zone
 from lab.steps.dns import refusals
-from lab.steps.dns_facts import Before, Facts, Move, Served, ZoneFacts
+from lab.steps.dns_facts import Before, Facts, Move, ZoneFacts
 from lab.steps.dns_phases import lowered
 from lab.steps.dns_primary import phases
+from lab.steps.dns_server import Served
 from lab.steps.phases import ahead, behind
 
 NAMES = (

@@ -8,11 +8,12 @@ from lab.errors import CouldNotError
 from lab.steps.base import Step, StepCheckError, StepError
 from lab.steps.control import Control
 from lab.steps.dns import Dns
+from lab.steps.dns_secondary import DnsSecondary
 from lab.steps.mail import Mail
 from lab.steps.web import Web
 from lab.steps.wipe import Wipe
 
-STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web, Mail, Wipe)
+STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web, Mail, Wipe, DnsSecondary)
 
 
 class NoStepError(CouldNotError):

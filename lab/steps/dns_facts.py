@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-import dns.rrset
-
-from lab.operator import zone_data
+from lab.operator import Operator, zone_data
 from lab.operator.bind import Bind, BindState
-from lab.operator.dns import DnsError, answered
-from lab.operator.dns_check import problems
 from lab.operator.dns_tree import Delegation
 from lab.operator.site_files import as_yaml
-from lab.operator.ssh import SshError
 from lab.operator.zones import APEX, Zone
+from lab.steps.dns_server import NameServer, Served, glue
 from lab.steps.moving import Moving
 
 ZONES: Final = "profile::dns::zones"
@@ -50,25 +45,6 @@ class Before:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
-    """What the new server is to a zone.
-
-    Attributes:
-        kind: primary or secondary, as PowerDNS says; empty when it is nothing.
-        zone: what it serves to itself; None when it serves nothing.
-        signed: whether it signs the zone.
-        key_ttl: for how many seconds a cache may keep the zone's keys; 0 unless *signed*.
-        unsigned: what is wrong with the signatures that users get; nothing unless *signed*.
-    """
-
-    kind: str = ""
-    zone: Zone | None = None
-    signed: bool = False
-    key_ttl: int = 0
-    unsigned: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class ZoneFacts:
     """One zone, as it is found.
 
@@ -80,7 +56,7 @@ class ZoneFacts:
 
     parent: Delegation
     old: Zone | None = None
-    new: Served = Served()
+    new: Served = field(default_factory=Served)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +93,14 @@ class Move(Moving):
         return Bind(ssh=self.op.ssh, dns=self.op.dns, host=self.old.name)
 
     @property
+    def server(self) -> NameServer:
+        """The new server."""
+        return NameServer(op=self.op, host=self.new)
+
+    @property
     def nameserver(self) -> str:
         """Name of the new server, absolute."""
-        return f"ns-{self.new.name}.{self.op.fleet.domain}."
+        return self.server.name
 
     @property
     def nameservers(self) -> dict[str, tuple[str, ...]]:
@@ -128,7 +109,7 @@ class Move(Moving):
 
     def glue(self, zone: str) -> dict[str, tuple[str, ...]]:
         """Return the addresses that the parent of *zone* must have."""
-        return {n: a for n, a in self.nameservers.items() if n.endswith(f".{zone}.")}
+        return glue(self.nameservers, zone)
 
     def ds(self, zone: str) -> frozenset[str]:
         """Return the DS records that the parent of a signed *zone* must have."""
@@ -145,7 +126,7 @@ class Move(Moving):
         with ThreadPoolExecutor() as pool:
             parents = {name: pool.submit(op.registrar.delegation, name) for name in names}
             old = pool.submit(self._observe_old)
-            new = pool.submit(self._observe_new, names)
+            new = pool.submit(self.server.served, names)
             content = pool.submit(self._data, CONTENT_FILE)
         state, zones = old.result()
         served = new.result()
@@ -167,75 +148,25 @@ class Move(Moving):
             content=content.result(),
         )
 
-    def dnskey(self, zone: str) -> dns.rrset.RRset:
-        """Return the DNSKEY records that a signed *zone* must have."""
-        key = self.op.secrets.zone_key(zone)
-        return dns.rrset.from_text(key.zone, 0, "IN", "DNSKEY", key.dnskey)
-
-    def write_secrets(self, names: Iterable[str], transfer: Mapping[str, str]) -> None:
-        """Let Puppet have the keys of the zones, and those that sign transfers."""
-        op = self.op
-        keys = {name: op.secrets.zone_key(name).private_text for name in names}
-        data = {
-            "profile::dns::zone_secrets": {n: op.secrets.encrypt(key) for n, key in keys.items()},
-            "profile::dns::transfer_secrets": {
-                name: op.secrets.encrypt(key) for name, key in transfer.items()
-            },
-        }
-        op.ssh.write(op.puppet.control, SECRETS_FILE, as_yaml(data))
-
     def _observe_old(self) -> tuple[BindState, dict[str, Zone]]:
         state = self.bind.state()
         return state, self.bind.zones() if state.active else {}
-
-    def _observe_new(self, names: list[str]) -> dict[str, Served] | None:
-        """Return what the new server is to each zone; None when it cannot be asked."""
-        script = """
-            command -v pdnsutil >/dev/null || exit 0
-            for kind in primary secondary; do
-                pdnsutil list-all-zones $kind --verbose | sed "s/^/$kind /"
-            done
-        """
-        try:
-            said = self.op.ssh.run(self.new.name, script).stdout
-        except SshError:
-            return None
-        kinds = re.findall(r"^(primary|secondary) (\S+)$", said, re.MULTILINE)
-        return {name: self._observe_zone(name, kind) for kind, name in kinds if name in names}
-
-    def _observe_zone(self, name: str, kind: str) -> Served:
-        ask = self.op.dns
-        try:
-            zone = ask.axfr("127.0.0.1", name, via=self.new.name)
-            reply = ask.query("127.0.0.1", name, "DNSKEY", via=self.new.name)
-        except DnsError:
-            return Served(kind=kind)
-        keys = answered(reply, name, "DNSKEY")
-        if keys is None:
-            return Served(kind=kind, zone=zone)
-        wrong = self.unsigned(zone)
-        return Served(kind=kind, zone=zone, signed=True, key_ttl=keys.ttl, unsigned=wrong)
-
-    def unsigned(self, zone: Zone) -> tuple[str, ...]:
-        """Return what is wrong with the signatures of *zone* as users see them, everywhere."""
-        keys = self.dnskey(zone.origin)
-        wrong: list[str] = []
-        for address in self.new_addresses:
-            try:
-                reply = self.op.dns.query(address, zone.origin, "DNSKEY")
-                found = answered(reply, zone.origin, "DNSKEY")
-                if found is None or set(found) != set(keys):
-                    wrong.append(f"{address}: {zone.origin} has other keys than it should")
-                wrong += problems(self.op.dns, address, zone, keys=keys)
-            except DnsError as error:
-                wrong.append(str(error))
-        return tuple(wrong)
 
     def _data(self, path: str) -> dict[str, Zone]:
         """Return zones kept as data on the control host; none when there is no such file."""
         control = self.op.puppet.control
         text = self.op.ssh.run(control, f"test ! -e {path} || cat {path}").stdout
         return zone_data.from_hiera(text) if text else {}
+
+
+def write_secrets(op: Operator, names: Iterable[str], transfer: Mapping[str, str]) -> None:
+    """Let Puppet have the keys of the zones *names*, and those that sign transfers."""
+    keys = {name: op.secrets.zone_key(name).private_text for name in names}
+    data = {
+        "profile::dns::zone_secrets": {n: op.secrets.encrypt(key) for n, key in keys.items()},
+        "profile::dns::transfer_secrets": {n: op.secrets.encrypt(t) for n, t in transfer.items()},
+    }
+    op.ssh.write(op.puppet.control, SECRETS_FILE, as_yaml(data))
 
 
 def ns_ttl(zone: Zone) -> int:

@@ -13,7 +13,16 @@ from typing_extensions import override
 
 from lab.operator import zone_changes, zone_data, zones
 from lab.operator.zones import Zone
-from lab.steps.dns_facts import BEFORE, BEFORE_FILE, TTL_LIMIT, ZONES, Facts, Move, ns_ttl
+from lab.steps.dns_facts import (
+    BEFORE,
+    BEFORE_FILE,
+    TTL_LIMIT,
+    ZONES,
+    Facts,
+    Move,
+    ns_ttl,
+    write_secrets,
+)
 from lab.steps.moving import MovePhase
 
 TRANSFER_KEY: Final = "cutover"
@@ -154,7 +163,7 @@ class Copy(DnsPhase):
         move.bind.allow_transfers(
             facts.zones, key=TRANSFER_KEY, secret=secret, to=move.new_addresses
         )
-        move.write_secrets(facts.zones, {TRANSFER_KEY: secret})
+        write_secrets(move.op, facts.zones, {TRANSFER_KEY: secret})
         self.tell(secondary(move, facts))
 
     @override

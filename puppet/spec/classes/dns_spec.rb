@@ -208,6 +208,7 @@ describe 'profile::dns' do
 
       it 'copies what the primary has, and has no content of its own' do
         is_expected.to contain_exec("dns: create #{zone}").with_command(/ #{zone} 10\.83\.0\.10\z/)
+        is_expected.to contain_exec("dns: primaries of #{zone}").with_unless(/'Primary: 10\.83\.0\.10:53 '\z/)
         is_expected.not_to contain_file("/etc/powerdns/zones/#{zone}.zone")
       end
 

@@ -13,6 +13,7 @@ define profile::dns::secondary (
   Array[Stdlib::IP::Address::Nosubnet] $peers = [],
 ) {
   $listed = $primaries.join(' ')
+  $label = $primaries.length ? { 1 => 'Primary', default => 'Primaries' }
   $shown = $primaries.map |$address| {
     $address ? {
       Stdlib::IP::Address::V6 => "[${address}]:53 ",
@@ -47,7 +48,7 @@ define profile::dns::secondary (
       ;
     "dns: primaries of ${title}":
       command => "/usr/bin/pdnsutil change-secondary-zone-primary ${title} ${listed}",
-      unless  => "/usr/bin/pdnsutil show-zone ${title} | /usr/bin/grep -qxF 'Primaries: ${shown.join}'",
+      unless  => "/usr/bin/pdnsutil show-zone ${title} | /usr/bin/grep -qxF '${label}: ${shown.join}'",
       ;
     "dns: kind of ${title}":
       command => "/usr/bin/pdnsutil set-kind ${title} secondary",
