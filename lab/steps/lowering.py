@@ -8,8 +8,9 @@ from typing import ClassVar, TypeVar
 
 from typing_extensions import override
 
+from lab.operator import Operator, zone_changes, zone_data
 from lab.operator.zones import RecordSet
-from lab.steps.dns_facts import TTL_LIMIT
+from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
 from lab.steps.dns_phases import longest, lowered
 from lab.steps.moving import MovePhase, Recorded, Way
 from lab.steps.web_facts import kept
@@ -53,14 +54,31 @@ class Lower(MovePhase[Known, Way]):
 
     @override
     def do(self, facts: Known) -> None:
-        op = self.move.op
-        changes: dict[str, object] = {TTL_LIMIT: lowered(longest(facts.content.values()))}
-        if not facts.before:
-            changes[self.key] = kept(self.changing(facts))
-        op.stage.update(changes)
+        more = {} if facts.before else {self.key: kept(self.changing(facts))}
+        limit(self.move.op, facts, lowered(longest(facts.content.values())), more)
         self.puppet()
 
     @override
     def undo(self, facts: Known) -> None:
-        self.move.op.stage.update({TTL_LIMIT: None, self.key: None})
+        limit(self.move.op, facts, None, {self.key: None})
         self.puppet(undo=True)
+
+
+def limit(
+    op: Operator, facts: Recorded, seconds: int | None, more: Mapping[str, object] | None = None
+) -> None:
+    """Let nothing in the zones be remembered for more than *seconds*; None for no limit.
+
+    It makes every zone another one, so each gets another serial: servers that copy it ask for that
+    and for nothing more.
+
+    Args:
+        op: the operator.
+        facts: how the zones are.
+        seconds: the longest time to live from now on.
+        more: what else changes in the stage, in the same step.
+    """
+    if seconds != facts.ttl_limit:
+        zones = (zone_changes.bumped(zone) for zone in facts.content.values())
+        op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(zones))
+    op.stage.update({TTL_LIMIT: seconds, **(more or {})})

@@ -40,6 +40,9 @@ PRIMARY, SECONDARY = "MASTER", "SLAVE"
 PEER_SECONDS = 1.0
 """How long a server of the fleet may take to tell a serial."""
 
+PATIENCE = 3
+"""How often it is asked before it counts as down, when this server has just started."""
+
 FETCH_SECONDS = 10.0
 """How long the transfer of all zones may take."""
 
@@ -140,13 +143,14 @@ def catch_up(server: Server, *, wait: bool) -> None:
     """Fetch every zone of which another server of the fleet has a newer version."""
     peers = PEERS.read_text(encoding="utf-8").split() if PEERS.exists() else []
     zones, told = server.zones(), {}
-    for peer in peers:
+    for peer in peers if zones else ():
+        # The way to it may be as young as this server.
+        if not any(serial_at(peer, zones[0].name) for _ in range(PATIENCE if wait else 1)):
+            say(f"{peer} does not answer")
+            continue
         for zone in zones:
-            serial = serial_at(peer, zone.name)
-            if serial is None:
-                say(f"{peer} does not answer for {zone.name}")
-                break  # it is down: nothing to learn there, and no time to lose
-            told.setdefault(zone.name, {})[peer] = serial
+            if (serial := serial_at(peer, zone.name)) is not None:
+                told.setdefault(zone.name, {})[peer] = serial
     behind = {}
     for zone in zones:
         # Whoever copies a zone from elsewhere, as while DNS moves, is nobody's secondary here.
