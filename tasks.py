@@ -27,7 +27,7 @@ from lab.promote.rollout import Pace
 from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import RehearsalCheckError
 from lab.status import render, status
-from lab.steps import STEPS, step_class
+from lab.steps import STEPS, dns_promotion, step_class
 
 LAB = {"lab": "name of the lab; several stand side by side"}
 NAMES = ", ".join(step.name for step in STEPS)
@@ -173,6 +173,32 @@ def step(
             made.rollback()
         else:
             rehearsal.perform(made, dry_run=operator.dry_run)
+
+
+@command(
+    positional=["host"],
+    help={
+        **LAB,
+        "host": "who becomes the primary, such as bergen",
+        "on": "lab or production",
+        "apply": "do it: without this, production is only looked at",
+    },
+)
+def dns_primary(
+    _: Context, host: str, on: str = "lab", lab: str = "default", apply: bool = False
+) -> None:
+    """Make another server the primary of the zones; the others copy from it.
+
+    For when the primary is gone and zones have to be changed, and for the way back. Both servers
+    answer whether the other is there or not, so nothing is urgent.
+
+    Examples:
+      ./invoke dns-primary bergen
+      ./invoke dns-primary bergen --on production
+      ./invoke dns-primary oslo --on production --apply
+    """
+    with the_operator(on=on, lab=lab, command=f"dns-primary {host}", dry_run=not apply) as operator:
+        dns_promotion.perform(operator, host=host)
 
 
 @command(help={"json": "print data for a program"})

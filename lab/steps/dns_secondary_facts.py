@@ -95,13 +95,8 @@ class Pair:
         """Ask all who know, at once."""
         op = self.op
         stage = op.stage.read()
-        listed, parts = stage.get(ZONES), stage.get(SERVERS)
-        ours = {
-            name
-            for name, each in (listed.items() if isinstance(listed, dict) else ())
-            if each.get("kind") == PRIMARY
-        }
-        content = {name: zone for name, zone in data(op).items() if name in ours}
+        parts = stage.get(SERVERS)
+        content = content_of(op, stage)
         with ThreadPoolExecutor() as pool:
             parents = {name: pool.submit(op.registrar.delegation, name) for name in content}
             first = pool.submit(self.first.served, content)
@@ -117,6 +112,13 @@ class Pair:
         )
 
 
-def data(op: Operator) -> dict[str, Zone]:
-    """Return the zones as data for Puppet."""
-    return zone_data.from_hiera(op.ssh.read(op.puppet.control, CONTENT_FILE))
+def content_of(op: Operator, stage: Mapping[str, object]) -> dict[str, Zone]:
+    """Return the zones of which the fleet is the primary, as data for Puppet."""
+    listed = stage.get(ZONES)
+    ours = {
+        name
+        for name, each in (listed.items() if isinstance(listed, dict) else ())
+        if each.get("kind") == PRIMARY
+    }
+    found = zone_data.from_hiera(op.ssh.read(op.puppet.control, CONTENT_FILE))
+    return {name: zone for name, zone in found.items() if name in ours}
