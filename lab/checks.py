@@ -54,7 +54,7 @@ def fast_checks() -> list[Check]:
         Check(title="mypy --strict", argv=python("mypy", "--no-error-summary")),
         Check(title="shellcheck", argv=tool("shellcheck", *shell)),
         Check(title="yamllint", argv=tool("yamllint", "--strict", *yaml)),
-        Check(title="unit tests", argv=python("pytest", "-q", "tests"), loud=True),
+        Check(title="unit tests", argv=python("pytest", "-q"), loud=True),
     ]
 
 

@@ -1,0 +1,313 @@
+"""What is to be synced, in which order, and when: the state machine of the replicator.
+
+Pure: it is told what happened and the time, and says what to do. It promises that
+
+- nobody whose mail has changed is forgotten before a full sync that began after the change,
+- no user is synced twice at a time,
+- a sweep reaches everybody.
+
+Only a full sync settles anything: plain ones have left two servers different for good. It compares
+every message, which takes seconds where there are a hundred thousand. Such a user gets a quick
+sync first, which starts from what the last sync left and carries what is new since; the full one
+follows soon, and the marker stays until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from replicator.breaker import Breaker, State
+
+HANGING: Final = 8
+"""How many times as many syncs as usual may be under way while some hang."""
+
+
+class Kind(StrEnum):
+    """How a user is synced."""
+
+    FULL = "full"
+    QUICK = "quick"
+
+
+class Outcome(StrEnum):
+    """How a sync ended."""
+
+    DONE = "done"
+    CHANGED = "changed"
+    """Something changed meanwhile, and may not be on both."""
+    GONE = "gone"
+    """There is no such user."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much, how soon.
+
+    Attributes:
+        parallel: syncs at a time.
+        quick_above: a user whose full sync takes longer, in seconds, gets quick ones as well.
+        full_share: full syncs of such a user take one in so many seconds...
+        full_within: ...but the next is due in so many seconds at the latest...
+        full_after: ...and in so many at the earliest, behind the quick one.
+        retry_first: seconds until a failed sync is tried again, which double...
+        retry_longest: ...up to so many.
+        sweep_patience: a sweep waits for so many seconds behind what has changed.
+    """
+
+    parallel: int = 4
+    quick_above: float = 0.3
+    full_share: float = 10.0
+    full_within: float = 60.0
+    full_after: float = 3.0
+    retry_first: float = 1.0
+    retry_longest: float = 30.0
+    sweep_patience: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One sync.
+
+    Attributes:
+        user: whose mail.
+        kind: how.
+        state: what a quick sync starts from, Dovecot's own.
+        started: when, in seconds.
+        sweep: how many sweeps had begun before it.
+    """
+
+    user: str
+    kind: Kind
+    state: str
+    started: float
+    sweep: int
+
+
+@dataclass(kw_only=True)
+class Debt:
+    """What is owed to one user.
+
+    Attributes:
+        full_at: when the full sync is due.
+        since: when the oldest change came that no sync has carried yet.
+        quick: whether a quick sync has something to carry.
+        ready: not before this time, after a failure.
+        failures: in a row.
+        again: when the first change came during the sync under way.
+        resweep: whether a sweep began during the sync under way.
+    """
+
+    full_at: float
+    since: float | None = None
+    quick: bool = False
+    ready: float = 0.0
+    failures: int = 0
+    again: float | None = None
+    resweep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What the last full sync of a user taught: how long it took, when it ended, what it left."""
+
+    seconds: float
+    ended: float
+    state: str
+
+
+class Machine:
+    """The state of everything that is to be synced with one peer."""
+
+    def __init__(self, *, limits: Limits, breaker: Breaker) -> None:
+        """Make one that owes nobody anything."""
+        self._limits = limits
+        self._breaker = breaker
+        self._debts: dict[str, Debt] = {}
+        self._jobs: dict[str, Job] = {}
+        self._past: dict[str, Past] = {}
+        self._unswept: set[str] = set()
+        self.sweeps_begun = 0
+        self.sweeps_done = 0
+
+    def mark(self, user: str, *, now: float) -> None:
+        """Take note that a user's mail has changed."""
+        debt = self._debts.get(user)
+        if debt is None:
+            self._debts[user] = Debt(full_at=self._full_due(user, now), since=now, quick=True)
+        elif user in self._jobs:
+            debt.again = now if debt.again is None else debt.again
+        else:
+            debt.since = now if debt.since is None else debt.since
+            debt.quick = True
+
+    def sweep(self, users: Collection[str], *, now: float) -> int:
+        """Owe these users a full sync that begins from now on; return the number of the sweep.
+
+        It takes the place of one that is not done yet: when it is done, so is that.
+        """
+        self.sweeps_begun += 1
+        self._unswept = set(users)
+        self.require(users, now=now)
+        self._settle_sweep()
+        return self.sweeps_begun
+
+    def require(self, users: Collection[str], *, now: float) -> None:
+        """Owe these users a full sync that begins from now on; failures keep nobody waiting."""
+        for user in users:
+            debt = self._debts.setdefault(user, Debt(full_at=now))
+            debt.full_at = min(debt.full_at, now)
+            debt.ready = 0.0
+            debt.resweep = user in self._jobs
+
+    def next(self, *, now: float) -> Job | None:
+        """Return the sync to begin now, if there is one; from here it is under way."""
+        if self._busy():
+            return None
+        ripe = [(self._rank(debt), user) for user, debt in self._waiting() if self._ripe(debt, now)]
+        if not ripe:
+            return None
+        user = min(ripe)[1]
+        debt = self._debts[user]
+        past = self._past.get(user)
+        quick = past is not None and self._takes_quick(user) and debt.quick and now < debt.full_at
+        job = Job(
+            user=user,
+            kind=Kind.QUICK if quick else Kind.FULL,
+            state=past.state if past and quick else "",
+            started=now,
+            sweep=self.sweeps_begun,
+        )
+        self._jobs[user] = job
+        return job
+
+    def finish(self, job: Job, outcome: Outcome, *, now: float, state: str = "") -> bool:
+        """Take note that a sync has ended.
+
+        Args:
+            job: the sync.
+            outcome: how.
+            now: when.
+            state: what it left, for a quick sync to start from.
+
+        Returns:
+            Whether what was marked before the sync began is settled, for the marker to go.
+        """
+        debt = self._debts[job.user]
+        del self._jobs[job.user]
+        settled = outcome is Outcome.GONE or (outcome is Outcome.DONE and job.kind is Kind.FULL)
+        self._learn(job, outcome, now=now, state=state)
+        if outcome is Outcome.FAILED:
+            debt.failures += 1
+            delay = self._limits.retry_first * 2 ** min(debt.failures - 1, 10)
+            debt.ready = now + min(delay, self._limits.retry_longest)
+        else:
+            debt.failures, debt.ready = 0, 0.0
+        if outcome is Outcome.DONE:
+            debt.since, debt.quick = None, False
+        if settled and job.sweep == self.sweeps_begun:
+            self._unswept.discard(job.user)
+            self._settle_sweep()
+        self._carry_over(job.user, debt, settled=settled, now=now)
+        return settled
+
+    def wake_at(self, *, now: float) -> float | None:
+        """Return when there may be something to begin, if nothing else happens before."""
+        if self._busy():
+            return None
+        times = [self._next_of(user, debt) for user, debt in self._waiting()]
+        return max(now, min(times)) if times else None
+
+    @property
+    def queue(self) -> int:
+        """How many users wait for a sync."""
+        return len(self._debts) - len(self._jobs)
+
+    @property
+    def unswept(self) -> int:
+        """How many users the sweep under way has still to reach."""
+        return len(self._unswept)
+
+    def running(self) -> list[Job]:
+        """Return the syncs under way."""
+        return list(self._jobs.values())
+
+    def since(self, user: str) -> float | None:
+        """Return when the oldest change of a user came that no sync has carried yet."""
+        debt = self._debts.get(user)
+        return debt.since if debt else None
+
+    def debts(self) -> Iterator[tuple[str, Debt]]:
+        """Return every user who is owed something."""
+        yield from self._debts.items()
+
+    def _learn(self, job: Job, outcome: Outcome, *, now: float, state: str) -> None:
+        """Keep what the next quick sync starts from; after any trouble that is a full one."""
+        past = self._past.get(job.user)
+        if outcome is Outcome.DONE and job.kind is Kind.FULL:
+            self._past[job.user] = Past(seconds=now - job.started, ended=now, state=state)
+        elif outcome is Outcome.DONE and past is not None:
+            self._past[job.user] = Past(seconds=past.seconds, ended=past.ended, state=state)
+        else:
+            self._past.pop(job.user, None)
+
+    def _carry_over(self, user: str, debt: Debt, *, settled: bool, now: float) -> None:
+        """Go on with what came during the sync, or forget a user who is owed nothing more."""
+        again, resweep = debt.again, debt.resweep
+        debt.again, debt.resweep = None, False
+        if settled and again is None and not resweep:
+            del self._debts[user]
+            return
+        if settled:
+            debt.full_at = self._full_due(user, now)
+            debt.since, debt.quick = again, again is not None
+        elif again is not None:
+            debt.since = again if debt.since is None else debt.since
+            debt.quick = True
+        if resweep or not self._takes_quick(user):
+            debt.full_at = min(debt.full_at, now)
+
+    def _takes_quick(self, user: str) -> bool:
+        past = self._past.get(user)
+        if past is None or not past.state:
+            return False
+        return past.seconds > self._limits.quick_above
+
+    def _full_due(self, user: str, now: float) -> float:
+        past = self._past.get(user)
+        if past is None or not self._takes_quick(user):
+            return now
+        apart = min(past.seconds * self._limits.full_share, self._limits.full_within)
+        return max(now + self._limits.full_after, past.ended + apart)
+
+    def _busy(self) -> bool:
+        """Say whether as much is under way as may be.
+
+        What is from before the breaker's last turn hangs somewhere until it times out, and does
+        not count; but there is an end to that, too.
+        """
+        parallel = self._limits.parallel
+        allowed = {State.CLOSED: parallel, State.HALF_OPEN: 1, State.OPEN: 0}[self._breaker.state]
+        turned = self._breaker.since
+        counted = sum(job.started >= turned for job in self._jobs.values())
+        return counted >= allowed or len(self._jobs) >= parallel * HANGING
+
+    def _waiting(self) -> Iterator[tuple[str, Debt]]:
+        return ((user, debt) for user, debt in self._debts.items() if user not in self._jobs)
+
+    def _next_of(self, user: str, debt: Debt) -> float:
+        soon = debt.quick and self._takes_quick(user)
+        return debt.ready if soon else max(debt.ready, debt.full_at)
+
+    def _ripe(self, debt: Debt, now: float) -> bool:
+        return now >= debt.ready and (debt.quick or now >= debt.full_at)
+
+    def _rank(self, debt: Debt) -> float:
+        return debt.full_at + self._limits.sweep_patience if debt.since is None else debt.since
+
+    def _settle_sweep(self) -> None:
+        if not self._unswept:
+            self.sweeps_done = self.sweeps_begun

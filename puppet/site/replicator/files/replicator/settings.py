@@ -1,0 +1,78 @@
+"""What Puppet has written about this host: one JSON file, and the password beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from replicator.doveadm import Doveadm, Endpoint
+
+DIRECTORY: Final = Path("/etc/replicator")
+CONTROL: Final = Path("/run/replicator/control")
+
+
+class SettingsError(Exception):
+    """The settings cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How this host replicates.
+
+    Attributes:
+        address: this host's own in the mesh, where metrics are.
+        peer: the peer's address in the mesh.
+        dsync_port: where Dovecot takes syncs, on both.
+        http_port: where Dovecot has its HTTP API, on the loopback.
+        metrics_port: where this has its metrics.
+        spool: where Dovecot leaves its markers.
+        parallel: syncs at a time.
+        sweep_interval: seconds between sweeps.
+    """
+
+    address: str
+    peer: str
+    dsync_port: int
+    http_port: int
+    metrics_port: int
+    spool: str
+    parallel: int
+    sweep_interval: int
+
+    @classmethod
+    def load(cls, directory: Path = DIRECTORY) -> Self:
+        """Read them.
+
+        Raises:
+            SettingsError: they cannot be read.
+        """
+        path = directory / "settings.json"
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+
+    @property
+    def peer_dovecot(self) -> Endpoint:
+        """Where the peer takes syncs."""
+        return Endpoint(host=self.peer, port=self.dsync_port)
+
+    @property
+    def api(self) -> Endpoint:
+        """Where this host's Dovecot can be asked."""
+        return Endpoint(host="127.0.0.1", port=self.http_port)
+
+    def doveadm(self, directory: Path = DIRECTORY) -> Doveadm:
+        """Return this host's Dovecot.
+
+        Raises:
+            SettingsError: its password cannot be read.
+        """
+        path = directory / "password"
+        try:
+            password = path.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+        return Doveadm(api=self.api, password=password, peer=self.peer_dovecot)

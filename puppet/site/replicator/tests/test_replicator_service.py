@@ -1,0 +1,328 @@
+"""The service from its spool to its doors; Dovecot alone is played, by a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from replicator import cli
+from replicator.control import LARGEST, Control
+from replicator.doveadm import CHANGED, NO_USER, DoveadmError
+from replicator.service import Service
+from replicator.settings import Settings
+from replicator.spool import BUSY
+
+KARI, PER = "kari@nordlys.example", "per@nordlys.example"
+
+
+@dataclass
+class Dovecot:
+    """A Dovecot that syncs when it is told to."""
+
+    known: list[str] = field(default_factory=list)
+    synced: list[str] = field(default_factory=list)
+    at_once: int = 0
+    answers: dict[str, list[DoveadmError]] = field(default_factory=dict)
+    free: threading.Event = field(default_factory=threading.Event)
+    down: bool = False
+
+    def __post_init__(self) -> None:
+        self.free.set()
+
+    def sync(self, user: str, *, state: str = "") -> str:
+        del state
+        self.at_once += 1
+        self.free.wait(10)
+        self.at_once -= 1
+        if self.down:
+            raise DoveadmError("no route to the peer", code=75)
+        if self.answers.get(user):
+            raise self.answers[user].pop(0)
+        self.synced.append(user)
+        return ""
+
+    def users(self, mask: str = "*") -> list[str]:
+        return [user for user in self.known if mask in ("*", user)]
+
+
+@dataclass
+class Running:
+    """A service under way."""
+
+    service: Service
+    dovecot: Dovecot
+    spool: Path
+    control: Path
+    port: int
+
+    def mark(self, user: str) -> None:
+        (self.spool / user).open("w").close()
+
+    async def until(self, true: Callable[[], object], *, seconds: float = 10) -> None:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not true():
+            assert asyncio.get_running_loop().time() < deadline, self.service.report().as_text()
+            await asyncio.sleep(0.01)
+
+    async def settled(self) -> None:
+        await self.until(lambda: not list(self.spool.iterdir()))
+
+    def report(self):
+        return self.service.report()
+
+
+def port_of(server: socket.socket) -> int:
+    return int(server.getsockname()[1])
+
+
+def greet(server: socket.socket) -> None:
+    """Be the peer's Dovecot and this host's: whoever connects is greeted."""
+    while True:
+        try:
+            connection = server.accept()[0]
+        except OSError:
+            return
+        with closing(connection):
+            connection.sendall(b"-\n")
+
+
+@asynccontextmanager
+async def serving(tmp_path: Path, dovecot: Dovecot) -> AsyncIterator[Running]:
+    spool = tmp_path / "spool"
+    spool.mkdir(exist_ok=True)
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as peer,
+        closing(socket.create_server(("127.0.0.1", 0))) as free,
+    ):
+        port = port_of(free)
+        free.close()
+        threading.Thread(target=greet, args=(peer,), daemon=True).start()
+        settings = Settings(
+            address="127.0.0.1",
+            peer="127.0.0.1",
+            dsync_port=port_of(peer),
+            http_port=port_of(peer),
+            metrics_port=port,
+            spool=str(spool),
+            parallel=2,
+            sweep_interval=3600,
+        )
+        service = Service(settings=settings, doveadm=dovecot)  # type: ignore[arg-type] # played
+        doors = Control(service=service)
+        control = tmp_path / "control"
+        await doors.open(control=control, address="127.0.0.1", port=port)
+        watch = service.begin()
+        try:
+            yield Running(service=service, dovecot=dovecot, spool=spool, control=control, port=port)
+        finally:
+            asyncio.get_running_loop().remove_reader(watch.fd)
+            watch.close()
+            peer.shutdown(socket.SHUT_RDWR)
+
+
+def run(scenario: Callable[[], object]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 30))  # type: ignore[arg-type] # a coroutine
+
+
+def test_a_change_is_synced_and_its_marker_goes(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            it.mark(KARI)
+            await it.settled()
+            assert it.dovecot.synced == [KARI]
+
+    run(scenario)
+
+
+def test_what_was_left_by_a_crash_is_synced_first_thing(tmp_path):
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / f"{BUSY}{KARI}").touch()
+    (tmp_path / "spool" / PER).touch()
+
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            await it.settled()
+            assert set(it.dovecot.synced) == {KARI, PER}
+
+    run(scenario)
+
+
+def test_everybody_is_swept_at_the_start(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot(known=[KARI, PER])) as it:
+            await it.until(lambda: it.report().healthy)
+            assert sorted(it.dovecot.synced) == [KARI, PER]
+
+    run(scenario)
+
+
+def test_a_change_during_a_sync_is_synced_again_and_not_at_the_same_time(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            it.dovecot.free.clear()
+            it.mark(KARI)
+            await it.until(lambda: it.dovecot.at_once)
+            it.mark(KARI)
+            await it.until(lambda: (it.spool / KARI).exists() and it.report().lag > 0)
+            assert it.dovecot.at_once == 1
+            assert {entry.name for entry in it.spool.iterdir()} == {KARI, f"{BUSY}{KARI}"}
+            it.dovecot.free.set()
+            await it.settled()
+            assert it.dovecot.synced == [KARI, KARI]
+
+    run(scenario)
+
+
+def test_changed_again_gone_and_unknown_to_the_peer(tmp_path):
+    changed, unknown = DoveadmError("", code=CHANGED), DoveadmError("", code=NO_USER)
+
+    async def scenario() -> None:
+        dovecot = Dovecot(answers={KARI: [changed, changed], PER: [unknown], "new": [unknown]})
+        async with serving(tmp_path, dovecot) as it:
+            dovecot.known.append("new")
+            for user in (KARI, PER, "new"):
+                it.mark(user)
+            await it.until(lambda: not (it.spool / f"{BUSY}{PER}").exists())
+            await it.until(lambda: [user.error for user in it.report().worst] != [])
+            assert it.report().breaker == "closed"
+            await it.settled()
+            assert sorted(it.dovecot.synced) == sorted([KARI, "new"])
+
+    run(scenario)
+
+
+def test_a_peer_that_is_away_opens_the_breaker_and_nothing_is_lost(tmp_path):
+    async def scenario() -> None:
+        dovecot = Dovecot(known=["siri"], down=True)
+        async with serving(tmp_path, dovecot) as it:
+            users = [f"user{number}" for number in range(8)]
+            for user in users:
+                it.mark(user)
+            await it.until(lambda: it.report().breaker != "closed")
+            assert not it.report().healthy
+            dovecot.down = False
+            await it.settled()
+            await it.until(lambda: it.report().healthy)
+            assert set(dovecot.synced) == {*users, "siri"}
+
+    run(scenario)
+
+
+async def ask(it: Running, *arguments: str) -> int:
+    return await asyncio.to_thread(cli.main, [f"--control={it.control}", *arguments])
+
+
+def test_waiting_ends_when_everybody_has_been_synced_since(tmp_path, capsys):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot(known=[KARI])) as it:
+            assert await ask(it, "wait", "--timeout", "10") == 0
+            before = len(it.dovecot.synced)
+            assert await ask(it, "wait", "--timeout", "10") == 0
+            assert len(it.dovecot.synced) == before + 1
+            it.dovecot.free.clear()
+            assert await ask(it, "wait", "--timeout", "0.3") == 1
+            it.dovecot.free.set()
+
+    run(scenario)
+    assert "not alike within 0.3 s" in capsys.readouterr().err
+
+
+def test_users_are_swept_on_demand(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            assert await ask(it, "sweep", KARI) == 0
+            await it.until(lambda: it.dovecot.synced == [KARI])
+
+    run(scenario)
+
+
+def test_how_it_stands_is_told_to_people_and_programs(tmp_path, capsys):
+    async def scenario() -> None:
+        dovecot = Dovecot(answers={KARI: [DoveadmError("the disk is full", code=75)]})
+        async with serving(tmp_path, dovecot) as it:
+            await it.until(lambda: it.report().healthy)
+            assert await ask(it, "status") == 0
+            it.mark(KARI)
+            await it.until(lambda: it.report().failures)
+            assert await ask(it, "status") == 1
+            text = capsys.readouterr().out
+            assert text.startswith("healthy: peer 127.0.0.1")
+            assert "NOT HEALTHY" in text
+            assert "the disk is full" in text
+            assert await ask(it, "status", "--json") == 1
+            data = json.loads(capsys.readouterr().out)
+            assert data["healthy"] is False
+            assert data["worst"][0]["user"] == KARI
+
+    run(scenario)
+
+
+def test_a_service_that_is_not_there_cannot_be_asked(tmp_path, capsys):
+    assert cli.main([f"--control={tmp_path / 'none'}", "status"]) == 3
+    assert "systemctl status replicator" in capsys.readouterr().err
+
+
+async def http(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def test_prometheus_is_told(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot(known=[KARI])) as it:
+            it.mark('per"\\@nordlys')
+            await it.until(lambda: it.report().healthy)
+            it.dovecot.free.clear()
+            it.mark(KARI)
+            await it.until(lambda: it.report().lag > 0)
+            page = (await http(it.port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")).decode()
+            it.dovecot.free.set()
+            head, body = page.split("\r\n\r\n", 1)
+            assert head.startswith("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4")
+            lines = body.splitlines()
+            assert 'replicator_syncs_total{kind="full",outcome="done"} 1' in lines
+            assert "replicator_breaker_open 0" in lines
+            assert any(
+                line.startswith(f'replicator_user_lag_seconds{{user="{KARI}"}} ') for line in lines
+            )
+            names = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+            samples = {line.split("{")[0].split()[0] for line in lines if not line.startswith("#")}
+            assert all(any(sample.startswith(name) for name in names) for sample in samples)
+            assert (await http(it.port, b"GET / HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 404 ")
+
+    run(scenario)
+
+
+def test_bad_peers_at_its_doors_lose_nothing_and_kill_nothing(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            assert await http(it.port, b"\x00\xff" * 10 + b"\r\n\r\n") != b""
+            assert await http(it.port, b"\r\n\r\n") != b""
+            with suppress(ConnectionError):
+                assert await http(it.port, b"A" * (LARGEST * 8)) == b""
+            slow = [await asyncio.open_connection("127.0.0.1", it.port) for _ in range(100)]
+            for request in (b"{}\n", b"[1]\n", b"\xff\n", b'{"command": "no"}\n', b"7\n"):
+                reader, writer = await asyncio.open_unix_connection(it.control)
+                writer.write(request)
+                assert "error" in json.loads(await reader.readline())
+                writer.close()
+            it.mark(KARI)
+            await it.settled()
+            for _, writer in slow:
+                writer.close()
+            await it.until(lambda: it.report().healthy)
+            while True:
+                with suppress(ConnectionError):
+                    if await http(it.port, b"GET /metrics HTTP/1.1\r\n\r\n"):
+                        break
+
+    run(scenario)
