@@ -160,20 +160,16 @@ def test_mail_is_alike_when_folders_uids_guids_and_flags_are():
     folders = [{"mailbox": "INBOX", "guid": "f", "uidvalidity": "1"}]
     one = {"mailbox": "INBOX", "uid": "1", "guid": "a", "flags": r"\Seen \Flagged \Recent"}
     two = {"mailbox": "INBOX", "uid": "2", "guid": "b", "flags": ""}
-
-    def of(folders: object, messages: object) -> str:
-        with dovecot(Api(response(folders), response(messages))) as doveadm:
-            return digest(doveadm, KARI)
-
-    here = of(folders, [one, two])
-    assert of(folders, [two, one | {"flags": r"\Flagged \Seen"}]) == here
+    here = digest(folders=folders, messages=[one, two])
+    assert digest(folders=folders, messages=[two, one | {"flags": r"\Flagged \Seen"}]) == here
+    empty = {"mailbox": "Empty", "guid": "g", "uidvalidity": "1"}
     others = [
-        of(folders, [one]),
-        of(folders, [one, two | {"guid": "c"}]),
-        of(folders, [one | {"uid": "3"}, two]),
-        of(folders, [one | {"flags": r"\Seen"}, two]),
-        of([folders[0] | {"uidvalidity": "2"}], [one, two]),
-        of([*folders, {"mailbox": "Empty", "guid": "g", "uidvalidity": "1"}], [one, two]),
+        digest(folders=folders, messages=[one]),
+        digest(folders=folders, messages=[one, two | {"guid": "c"}]),
+        digest(folders=folders, messages=[one | {"uid": "3"}, two]),
+        digest(folders=folders, messages=[one | {"flags": r"\Seen"}, two]),
+        digest(folders=[folders[0] | {"uidvalidity": "2"}], messages=[one, two]),
+        digest(folders=[*folders, empty], messages=[one, two]),
     ]
     assert here not in others
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from replicator.breaker import Breaker, State
 from replicator.machine import HANGING, Job, Kind, Limits, Machine, Outcome
 
-LIMITS = Limits(parallel=2)
+LIMITS = Limits(parallel=2, full_share=10, full_within=60, full_after=3)
 KARI, PER, SIRI = "kari@nordlys.example", "per@nordlys.example", "siri@nordlys.example"
 
 

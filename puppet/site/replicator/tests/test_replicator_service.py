@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -116,7 +117,8 @@ async def serving(tmp_path: Path, dovecot: Dovecot) -> AsyncIterator[Running]:
         service = Service(settings=settings, doveadm=dovecot)  # type: ignore[arg-type] # played
         doors = Control(service=service)
         control = tmp_path / "control"
-        await doors.open(control=control, address="127.0.0.1", port=port)
+        events = tmp_path / "events"
+        await doors.open(control=control, events=events, address="127.0.0.1", port=port)
         watch = service.begin()
         try:
             yield Running(service=service, dovecot=dovecot, spool=spool, control=control, port=port)
@@ -259,6 +261,28 @@ def test_how_it_stands_is_told_to_people_and_programs(tmp_path, capsys):
             data = json.loads(capsys.readouterr().out)
             assert data["healthy"] is False
             assert data["worst"][0]["user"] == KARI
+
+    run(scenario)
+
+
+def test_what_dovecot_says_of_a_sieve_script_causes_a_sync(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "events")
+            event = {"event": "managesieve_command_finished", "fields": {"user": KARI}}
+            writer.write(json.dumps(event).encode() + b"\n")
+            await it.until(lambda: it.dovecot.synced == [KARI])
+            writer.write(b"nonsense\n")
+            assert await reader.read() == b""
+            writer.close()
+
+    run(scenario)
+
+
+def test_nobody_but_root_commands_it(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            assert stat.S_IMODE(it.control.stat().st_mode) == 0o600
 
     run(scenario)
 

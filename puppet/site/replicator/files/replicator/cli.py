@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from replicator import digest
 from replicator.control import Control
-from replicator.digest import digest
 from replicator.doveadm import DoveadmError
 from replicator.report import Report
 from replicator.service import Service
@@ -134,17 +134,14 @@ def _sweep(given: argparse.Namespace) -> int:
 
 
 def _digest(given: argparse.Namespace) -> int:
-    doveadm = Settings.load(given.settings).doveadm(given.settings)
-    for user in given.users or sorted(doveadm.users()):
-        print(digest(doveadm, user), user, flush=True)
+    for user in given.users or digest.users():
+        print(digest.of_user(user), user, flush=True)
     return YES
 
 
 def _serve(given: argparse.Namespace) -> int:
-    os.umask(0o077)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     settings = Settings.load(given.settings)
-    given.control.unlink(missing_ok=True)
     asyncio.run(_run(settings, directory=given.settings, control=given.control))
     return YES
 
@@ -157,7 +154,12 @@ async def _run(settings: Settings, *, directory: Path, control: Path) -> None:
     loop.set_exception_handler(_give_up)
     service = Service(settings=settings, doveadm=settings.doveadm(directory))
     doors = Control(service=service)
-    await doors.open(control=control, address=settings.address, port=settings.metrics_port)
+    await doors.open(
+        control=control,
+        events=control.with_name("events"),
+        address=settings.address,
+        port=settings.metrics_port,
+    )
     service.begin()
     _tell_systemd("READY=1")
     while not stopped.is_set():

@@ -1,6 +1,8 @@
-"""How the service can be asked: by root on this host over a socket, by Prometheus over HTTP.
+"""The doors of the service: for root and for Dovecot on this host, for Prometheus in the mesh.
 
-Both take few bytes and little time from whoever comes, and answer no more than so many at once.
+None takes more than few bytes at a time from whoever comes, nor lets more than so many in at once.
+Dovecot comes to its door with what its markers do not cover, changes of Sieve scripts: an event a
+line (https://doc.dovecot.org/2.4.1/core/config/events/export.html).
 """
 
 from __future__ import annotations
@@ -8,6 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import pwd
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +25,21 @@ LOG = logging.getLogger("replicator")
 LARGEST: Final = 65536
 SECONDS: Final = 5.0
 AT_ONCE: Final = 16
+DOVECOT: Final = "dovecot"
+"""Who the process runs as that exports Dovecot's events."""
+
+_THEIRS: Final = (
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    TimeoutError,
+    asyncio.LimitOverrunError,
+)
+"""What goes wrong through the fault of whoever came."""
+
+_CREDENTIALS: Final = struct.Struct("3i")
 
 _PAGE: Final = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
 Connection: close\r\n\r\n"
@@ -27,23 +48,37 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Control:
-    """The two doors of a service."""
+    """The three doors of a service."""
 
     def __init__(self, *, service: Service) -> None:
         """Make them, closed."""
         self._service = service
         self._servers: list[asyncio.Server] = []
 
-    async def open(self, *, control: Path, address: str, port: int) -> None:
+    async def open(self, *, control: Path, events: Path, address: str, port: int) -> None:
         """Open them.
 
+        Args:
+            control: the socket for root.
+            events: the socket for Dovecot.
+            address: where Prometheus comes to.
+            port: the port there.
+
         Raises:
-            OSError: somebody else has the path or the port, or there is no such address.
+            OSError: somebody else has a path or the port, or there is no such address.
         """
+        commands, exported = _socket(control, mode=0o600), _socket(events, mode=0o666)
         self._servers = [
-            await asyncio.start_unix_server(_limited(self._command), control, limit=LARGEST),
+            await asyncio.start_unix_server(_limited(self._command), sock=commands, limit=LARGEST),
+            await asyncio.start_unix_server(_limited(self._events), sock=exported, limit=LARGEST),
             await asyncio.start_server(_limited(self._scrape), address, port, limit=LARGEST),
         ]
+
+    async def _events(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not _is_dovecot(writer):
+            return
+        while line := await reader.readline():
+            self._service.require([str(json.loads(line)["fields"]["user"])])
 
     async def _command(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await asyncio.wait_for(reader.readline(), SECONDS)
@@ -89,6 +124,25 @@ class Control:
         await asyncio.wait_for(writer.drain(), SECONDS)
 
 
+def _socket(path: Path, *, mode: int) -> socket.socket:
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(path))
+    path.chmod(mode)
+    return made
+
+
+def _is_dovecot(writer: asyncio.StreamWriter) -> bool:
+    """Say whether it is Dovecot who has come, or somebody who may as much as this service."""
+    data = writer.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+    )
+    _, uid, _ = _CREDENTIALS.unpack(data)
+    trusted = {0, os.getuid()}
+    trusted |= {entry.pw_uid for entry in pwd.getpwall() if entry.pw_name == DOVECOT}
+    return uid in trusted
+
+
 def _limited(handle: Handle) -> Handle:
     """Return the same for so many at once; whoever sends rubbish or dawdles is hung up on."""
     free = asyncio.Semaphore(AT_ONCE)
@@ -99,10 +153,9 @@ def _limited(handle: Handle) -> Handle:
                 return
             async with free:
                 await handle(reader, writer)
-        except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError) as error:
+        except _THEIRS as error:
             LOG.debug("hung up: %r", error)
-        except Exception:
-            # Whoever comes can do no harm but to themselves.
+        except Exception:  # whoever comes can do no harm but to themselves
             LOG.exception("whoever asked gets no answer")
         finally:
             writer.close()

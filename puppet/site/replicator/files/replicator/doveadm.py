@@ -18,7 +18,7 @@ from typing import Any, Final
 CHANGED: Final = 2
 NO_USER: Final = 67
 
-_LARGEST: Final = 64 << 20
+_LARGEST: Final = 16 << 20
 _LOCK_SECONDS: Final = 10
 _STALL_SECONDS: Final = 30
 _ANSWER_SECONDS: Final = 900
@@ -98,30 +98,6 @@ class Doveadm:
         if not isinstance(answer, dict) or not isinstance(answer.get("userList"), list):
             raise DoveadmError("doveadm user: not a list of users")
         return [str(user) for user in answer["userList"]]
-
-    def messages(self, user: str) -> list[dict[str, str]]:
-        """Return mailbox, UID, GUID and flags of every message of a user.
-
-        Raises:
-            DoveadmError: Dovecot does not say.
-        """
-        fields = ["mailbox", "uid", "guid", "flags"]
-        return self._rows("fetch", {"user": user, "field": fields, "query": ["ALL"]})
-
-    def mailboxes(self, user: str) -> list[dict[str, str]]:
-        """Return name, GUID, UIDVALIDITY of every mailbox of a user.
-
-        Raises:
-            DoveadmError: Dovecot does not say.
-        """
-        fields = ["guid", "uidvalidity"]
-        return self._rows("mailboxStatus", {"user": user, "field": fields, "mailboxMask": ["*"]})
-
-    def _rows(self, command: str, parameters: Mapping[str, Any]) -> list[dict[str, str]]:
-        answer = self._ask(command, parameters)
-        if not isinstance(answer, list):
-            raise DoveadmError(f"doveadm {command}: not a list")
-        return answer
 
     def _ask(self, command: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPConnection(

@@ -60,9 +60,9 @@ class Limits:
 
     parallel: int = 4
     quick_above: float = 0.3
-    full_share: float = 10.0
-    full_within: float = 60.0
-    full_after: float = 3.0
+    full_share: float = 30.0
+    full_within: float = 300.0
+    full_after: float = 5.0
     retry_first: float = 1.0
     retry_longest: float = 30.0
     sweep_patience: float = 2.0

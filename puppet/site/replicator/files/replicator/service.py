@@ -97,7 +97,7 @@ class Service:
         return done
 
     def require(self, users: Collection[str]) -> None:
-        """Sync these users."""
+        """Sync these users in full."""
         self._machine.require(users, now=self._loop.time())
         self._turn()
 
