@@ -8,14 +8,14 @@ What is kept is encrypted with a password that is among the operator's secrets.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lab.errors import CheckFailedError, CouldNotError
 from lab.operator import manifest
 from lab.operator.enrolment import install
-from lab.operator.manifest import Comparison
+from lab.operator.manifest import Comparison, Entry
 from lab.operator.ssh import Ssh
 
 USER: Final = "restic"
@@ -180,19 +180,21 @@ class Backup:
             """
         )
 
-    def compare(self, *, begun: int) -> Comparison:
+    def listed(self) -> dict[str, Entry]:
+        """Return what is on the host, every file of it; what is left out is not."""
+        return manifest.listing(self._ssh, self._host, "/", without=LEFT_OUT)
+
+    def compare(self, own: Mapping[str, Entry], *, begun: int) -> Comparison:
         """Compare what was brought back with the host, file by file.
 
         Args:
+            own: what is on the host.
             begun: when the backup began; what has changed since may be otherwise.
 
         Raises:
             BackupCheckError: something else is.
         """
-        own, copy = (
-            manifest.listing(self._ssh, host, top, without=LEFT_OUT)
-            for host, top in ((self._host, "/"), (self._store, _SCRATCH))
-        )
+        copy = manifest.listing(self._ssh, self._store, _SCRATCH, without=LEFT_OUT)
         found = manifest.compare(own, copy, begun=begun)
         if found.wrong:
             more = f"; and {len(found.wrong) - 5} more" if len(found.wrong) > 5 else ""  # noqa: PLR2004

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 from typing_extensions import override
 
 from lab.operator import Operator, zone_changes, zone_data
-from lab.operator.zones import RecordSet
+from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
 from lab.steps.dns_phases import longest, lowered
 from lab.steps.moving import MovePhase, Recorded, Way
@@ -54,9 +55,18 @@ class Lower(MovePhase[Known, Way]):
 
     @override
     def do(self, facts: Known) -> None:
-        more = {} if facts.before else {self.key: kept(self.changing(facts))}
-        limit(self.move.op, facts, lowered(longest(facts.content.values())), more)
+        self.limit(facts)
         self.puppet()
+
+    def limit(self, facts: Known) -> Known:
+        """Write down how long anything may be remembered, and how the records are.
+
+        Returns:
+            The facts with the zones as the data has them then.
+        """
+        more = {} if facts.before else {self.key: kept(self.changing(facts))}
+        content = limit(self.move.op, facts, lowered(longest(facts.content.values())), more)
+        return replace(facts, content=content)
 
     @override
     def undo(self, facts: Known) -> None:
@@ -66,7 +76,7 @@ class Lower(MovePhase[Known, Way]):
 
 def limit(
     op: Operator, facts: Recorded, seconds: int | None, more: Mapping[str, object] | None = None
-) -> None:
+) -> Mapping[str, Zone]:
     """Let nothing in the zones be remembered for more than *seconds*; None for no limit.
 
     It makes every zone another one, so each gets another serial: servers that copy it ask for that
@@ -77,8 +87,13 @@ def limit(
         facts: how the zones are.
         seconds: the longest time to live from now on.
         more: what else changes in the stage, in the same step.
+
+    Returns:
+        The zones as the data has them then.
     """
+    content = facts.content
     if seconds != facts.ttl_limit:
-        zones = (zone_changes.bumped(zone) for zone in facts.content.values())
-        op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(zones))
+        content = {name: zone_changes.bumped(zone) for name, zone in content.items()}
+        op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content.values()))
     op.stage.update({TTL_LIMIT: seconds, **(more or {})})
+    return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar, Final
 
 from cryptography import x509
@@ -11,6 +12,7 @@ from typing_extensions import override
 
 from lab.operator.mailboxes import STORE
 from lab.operator.old_mail import NOT_CARRIED, SERVING
+from lab.parallel import meanwhile
 from lab.steps.mail_cutover import phases
 from lab.steps.mail_facts import Facts
 from lab.steps.mail_move import Move
@@ -46,12 +48,13 @@ class Mail(PhasedStep[Facts]):
     def refusals(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
         yield from refusals(facts, move)
-        with op.report.task(f"Look at every mailbox on {move.old.name}"):
-            yield from move.directory.problems
-            yield from move.compare.readable(move.directory.accounts)
-            yield from self._room()
-        with op.report.task(f"See that Puppet runs on {move.new.name}"):
-            op.puppet.agent(move.new, noop=True)
+        with meanwhile(partial(op.puppet.agent, move.new, noop=True)) as tried:
+            with op.report.task(f"Look at every mailbox on {move.old.name}"):
+                yield from move.directory.problems
+                yield from move.compare.readable(move.directory.accounts)
+                yield from self._room()
+            with op.report.task(f"See that Puppet runs on {move.new.name}"):
+                tried.result()
 
     @override
     def seen_wrong(self, facts: Facts) -> Sequence[str]:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from lab.steps.dns_facts import TTL_LIMIT
 from lab.steps.mail_facts import ENFORCE, POLICY, TESTING, Facts
 from lab.steps.mail_move import Move
-from lab.steps.mail_phases import Announce, Certify, Lower, MailPhase, Open, Serve
+from lab.steps.mail_phases import Announce, Certify, MailPhase, Open, Serve
 from lab.steps.mail_records import Records, longest, pointed, sealed
 from lab.steps.mail_take import Copy, Take
 from lab.steps.phases import Phase
@@ -20,7 +20,7 @@ class Point(MailPhase):
     """The names lead to the new server."""
 
     name: ClassVar[str] = "point"
-    title: ClassVar[str] = "Let the names lead to the new server"
+    title: ClassVar[str] = "Open the new server, and let the names lead to it"
     undoing: ClassVar[str] = "Let the names lead to the old server again"
 
     @override
@@ -104,4 +104,4 @@ def phases(move: Move) -> tuple[Phase[Facts], ...]:
     return tuple(each(move=move) for each in _PHASES)
 
 
-_PHASES: Final = (Lower, Announce, Serve, Certify, Copy, Take, Open, Point, Seal)
+_PHASES: Final = (Announce, Serve, Certify, Copy, Take, Open, Point, Seal)

@@ -5,7 +5,8 @@ Until the mailboxes are on it nobody can come to it but the old server, which do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from typing_extensions import override
@@ -30,11 +31,16 @@ class MailPhase(MovePhase[Facts, Move]):
 
     def publish(self, facts: Facts, wanted: Records, *, undo: bool = False) -> None:
         """Let the zones have *wanted*."""
+        self.write(facts, wanted)
+        self.puppet(undo=undo)
+
+    def write(self, facts: Facts, wanted: Records) -> Mapping[str, Zone]:
+        """Let the zones have *wanted* from the next run of Puppet on, and return them."""
         op = self.move.op
         content = with_records(facts.content, wanted)
         if content != facts.content:  # else it may hold the comments of people
             op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content.values()))
-        self.puppet(undo=undo)
+        return content
 
     def otherwise(self, facts: Facts, wanted: Records) -> list[str]:
         """Return which records are not as wanted, in the data or as they are served."""
@@ -56,9 +62,12 @@ class MailPhase(MovePhase[Facts, Move]):
         }
 
 
-class Lower(lowering.Lower[Facts, Move]):
-    """Nothing is remembered for long any more."""
+class Announce(MailPhase, lowering.Lower[Facts, Move]):
+    """Nothing is remembered for long any more, and the world knows who may send, and what with."""
 
+    name: ClassVar[str] = "announce"
+    title: ClassVar[str] = "Lower the times to live; publish that the new server may send"
+    undoing: ClassVar[str] = "Take back that the new server may send; raise the times to live again"
     key: ClassVar[str] = BEFORE
 
     @override
@@ -75,35 +84,24 @@ class Lower(lowering.Lower[Facts, Move]):
                 found[origin] = (*found.get(origin, ()), *sets)
         return found
 
-
-class Announce(MailPhase):
-    """The world knows who may send, and what with."""
-
-    name: ClassVar[str] = "announce"
-    title: ClassVar[str] = "Publish that the new server may send, and what it signs with"
-    undoing: ClassVar[str] = "Take back that the new server may send"
-    meanwhile: ClassVar[bool] = True
-
     @override
     def lacks(self, facts: Facts) -> Sequence[str]:
-        return self.otherwise(facts, self._wanted(facts)) if facts.before else ["it has not begun"]
-
-    @override
-    def left(self, facts: Facts) -> Sequence[str]:
-        was = self.as_it_was(facts, self._wanted(facts)) if facts.before else {}
-        return self.otherwise(facts, was)
+        wrong = list(super().lacks(facts))
+        return wrong + (self.otherwise(facts, self._wanted(facts)) if facts.before else [])
 
     @override
     def settles(self, facts: Facts) -> int:
-        return longest_of(self._wanted(facts), facts.zones)
+        return max(super().settles(facts), longest_of(self._wanted(facts), facts.content))
 
     @override
     def do(self, facts: Facts) -> None:
-        self.publish(facts, self._wanted(facts))
+        self.publish(self.limit(facts), self._wanted(facts))
 
     @override
     def undo(self, facts: Facts) -> None:
-        self.publish(facts, self.as_it_was(facts, self._wanted(facts)), undo=True)
+        # While the stage keeps how the records were, there is something to go on with.
+        content = self.write(facts, self.as_it_was(facts, self._wanted(facts)))
+        super().undo(replace(facts, content=content))
 
     def _wanted(self, facts: Facts) -> Records:
         return announced(self.move.naming(facts.content), self.originals(facts))
@@ -206,10 +204,14 @@ class Certify(MailPhase):
 
 
 class Open(MailPhase):
-    """The world may come to the new server."""
+    """The world may come to the new server.
+
+    The same run of Puppet that lets the names lead there does it: the packet filter comes first
+    (``profile::dns::primary``). On the way back the names have been forgotten before it closes.
+    """
 
     name: ClassVar[str] = "open"
-    title: ClassVar[str] = "Open the new server to the world"
+    title: ClassVar[str] = "Let the new server open to the world when the names lead there"
     undoing: ClassVar[str] = "Close the new server to the world"
 
     @override
@@ -223,7 +225,6 @@ class Open(MailPhase):
     @override
     def do(self, facts: Facts) -> None:
         self.move.op.stage.update({OPEN: True})
-        self.puppet()
 
     @override
     def undo(self, facts: Facts) -> None:

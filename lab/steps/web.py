@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from lab.operator import web_compare
 from lab.operator.web_client import Server, Url
 from lab.operator.web_data import Site
 from lab.operator.zones import Zone
+from lab.parallel import meanwhile
 from lab.steps import web_content
 from lab.steps.phased import PhasedStep
 from lab.steps.phases import Phase
@@ -45,12 +47,13 @@ class Web(PhasedStep[Facts]):
     def refusals(self, facts: Facts) -> Iterator[str]:
         op, move = self.operator, self._move
         yield from refusals(facts, move)
-        with op.report.task(f"Ask {move.old.name} for every address"):
-            yield from (*self._certificates(), *self._pages())
-        with op.report.task(f"See that {op.acme.directory} can be reached"):
-            yield from self._authority()
-        with op.report.task(f"See that Puppet runs on {move.new.name}"):
-            op.puppet.agent(move.new, noop=True)
+        with meanwhile(partial(op.puppet.agent, move.new, noop=True)) as tried:
+            with op.report.task(f"Ask {move.old.name} for every address"):
+                yield from (*self._certificates(), *self._pages())
+            with op.report.task(f"See that {op.acme.directory} can be reached"):
+                yield from self._authority()
+            with op.report.task(f"See that Puppet runs on {move.new.name}"):
+                tried.result()
 
     @override
     def seen_wrong(self, facts: Facts) -> Sequence[str]:

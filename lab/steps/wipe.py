@@ -14,6 +14,7 @@ from lab.errors import GeneralproveError
 from lab.operator.dns_check import problems
 from lab.operator.reinstall import RELEASE
 from lab.operator.web_client import Server, Url
+from lab.parallel import meanwhile
 from lab.steps.base import StepError
 from lab.steps.mail_seen import Look
 from lab.steps.phased import PhasedStep
@@ -61,12 +62,14 @@ class Wipe(PhasedStep[Facts]):
         if facts.system != RELEASE:
             yield f"{move.old.name} runs {facts.system or 'nothing'}, not {RELEASE}"
             return
-        with op.report.task("Run Puppet again: nothing may change"):
-            if changed := op.puppet.agent(move.old).changed:
-                yield f"a second run changed {changed} resources on {move.old.name}"
-        yield from self._offered()
-        with op.report.task("Ask for names, pages and mail from outside"):
-            yield from self._served(facts)
+        with meanwhile(partial(op.puppet.agent, move.old)) as again:
+            yield from self._offered()
+            with op.report.task("Ask for names, pages and mail from outside"):
+                yield from self._served(facts)
+            with op.report.task("Run Puppet again: nothing may change"):
+                changed = again.result().changed
+        if changed:
+            yield f"a second run changed {changed} resources on {move.old.name}"
         op.report.say(f"Should anybody miss something: {where_it_is(move, facts)}")
 
     @override

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from typing_extensions import override
@@ -11,14 +12,14 @@ from lab.operator.backup import LEFT_OUT, how_to_restore
 from lab.operator.enrolment import Enrolment
 from lab.operator.mailboxes import HOME as WAY_TO_MAILBOXES
 from lab.operator.site_data import FIRST_STEP
-from lab.parallel import side_by_side
+from lab.parallel import meanwhile, side_by_side
 from lab.steps import wipe_remains
 from lab.steps.base import StepCheckError, StepError
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.steps.web_facts import PASSAGE
 from lab.steps.wipe_facts import BARE, CLIENTS, ENROLLED, FOREIGN, GONE, OLD, WIPING, Facts
 from lab.steps.wipe_move import Move
-from lab.steps.wipe_phases import Forget, Keep, Watch, WipePhase
+from lab.steps.wipe_phases import Forget, Keep, Watch, Watched, WipePhase
 from lab.steps.wipe_records import at_parents, leading
 
 _MOST_TOLD: Final = 12
@@ -69,7 +70,7 @@ class Wipe(WipePhase):
             return []
         if facts.host == FOREIGN:
             return [f"{self.move.old.name} was made anew with {facts.system}"]
-        return [*Keep(move=self.move).lacks(facts), f"{self.move.old.name} is not bare"]
+        return [*Watched(move=self.move).lacks(facts), f"{self.move.old.name} is not bare"]
 
     @override
     def left(self, facts: Facts) -> Sequence[str]:
@@ -81,7 +82,9 @@ class Wipe(WipePhase):
         if facts.host == OLD:
             with op.report.task(f"See that nothing depends on {host}"):
                 self.refuse_uses(move.callers.look())
-                refuse([*self._unprepared(facts), *depends(move, facts)], host)
+                # Should somebody come here by another way.
+                wanting = Watched(move=move).lacks(facts)
+                refuse([*wanting, *depends(move, facts)], host)
         # From here on nobody can tell by looking whether there was ever anything to lose.
         if not facts.wiping:
             op.stage.update({WIPING: facts.identity})
@@ -97,14 +100,6 @@ class Wipe(WipePhase):
                 where="step wipe",
             )
         self.move.op.stage.update({WIPING: None})
-
-    def _unprepared(self, facts: Facts) -> Sequence[str]:
-        """Return what would have to come first, should somebody come here by another way."""
-        return [
-            *Forget(move=self.move).lacks(facts),
-            *Watch(move=self.move).lacks(facts),
-            *Keep(move=self.move).lacks(facts),
-        ]
 
 
 class Enrol(WipePhase):
@@ -138,21 +133,29 @@ class Enrol(WipePhase):
         # Whoever has the old server's keys is nobody's peer any more. What the mail server allows
         # its addresses stays: without it a listener comes back, and Dovecot 2.4.1 dies of that.
         op.stage.update({ENROLLED: names, CLIENTS: {}, PASSAGE: None})
-        with op.report.task(f"Puppet on {control}"):
+        enrolment = Enrolment(ssh=op.ssh, site=op.site, puppet=op.puppet)
+        with (
+            meanwhile(partial(enrolment.prepare, host)),
+            op.report.task(f"Puppet on {control}; an agent for {host}"),
+        ):
             op.puppet.agent(control)
-        with op.report.task(f"Enrol {host}"):
-            Enrolment(ssh=op.ssh, site=op.site, puppet=op.puppet).enrol(
-                host, key=op.secrets.enrolment_key
-            )
         others = [each for each in names if each not in {host, control}]
-        with op.report.task(f"Let {', '.join(others)} know it"):
-            op.ssh.run(move.new.name, ["rm", "-rf", WAY_TO_MAILBOXES])
-            side_by_side(op.puppet.agent, others)
+        with (
+            meanwhile(partial(self._tell, others)),
+            op.report.task(f"Enrol {host}; let {', '.join(others)} know it"),
+        ):
+            enrolment.enrol(host, key=op.secrets.enrolment_key)
 
     @override
     def undo(self, facts: Facts) -> None:
         rest = [each for each in facts.enrolled if each != self.move.old.name]
         self.move.op.stage.update({ENROLLED: rest or None})
+
+    def _tell(self, others: Sequence[str]) -> None:
+        """Let other hosts know the standby, and the new server forget the way to the old one."""
+        op = self.move.op
+        op.ssh.run(self.move.new.name, ["rm", "-rf", WAY_TO_MAILBOXES])
+        side_by_side(op.puppet.agent, others)
 
 
 def where_it_is(move: Move, facts: Facts) -> str:
@@ -170,4 +173,4 @@ def phases(move: Move) -> tuple[WipePhase, ...]:
     return tuple(each(move=move) for each in _PHASES)
 
 
-_PHASES: Final = (Forget, Watch, Keep, Wipe, Enrol)
+_PHASES: Final = (Forget, Watch, Keep, Watched, Wipe, Enrol)

@@ -1,8 +1,8 @@
 """The first phases of the wipe: nothing leads to the old host, nobody uses it, all of it is kept.
 
-Nothing in them is lost, and each can be undone. The wait of the second is one for the world's
-caches as well: whoever still comes when the longest of all times to live is over, and uses
-something, has not come by a name.
+Nothing in them is lost, and each can be undone. The host is backed up while it is watched, and the
+watch is a wait for the world's caches as well: whoever still comes when the longest of all times to
+live is over, and uses something, has not come by a name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from lab.operator import zone_data
 from lab.operator.callers import Seen
+from lab.parallel import meanwhile
 from lab.steps.base import StepCheckError, StepError
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.steps.mail_records import before, lacking, with_records
@@ -39,6 +40,9 @@ from lab.steps.wipe_remains import in_use
 _OLDEST: Final = timedelta(days=3)
 """How old a backup may be when the host is wiped."""
 
+_FRESH: Final = timedelta(hours=1)
+"""How old it may be at the end of the watch; an older one is taken again, which sends little."""
+
 _SPARE: Final = 1
 _MOST_TOLD: Final = 8
 
@@ -47,14 +51,15 @@ class WipePhase(MovePhase[Facts, Move]):
     """A phase of the wipe."""
 
     def refuse_uses(self, seen: Seen) -> None:
-        """See that nobody uses the old host.
+        """See that nobody uses the old host; if somebody does, it is watched anew from now on.
 
         Raises:
             StepCheckError: somebody does, and who.
         """
         host = self.move.old.name
         if found := in_use(seen, host, ignored=self.move.ignored()):
-            self.move.op.stage.update({WATCHED: None})  # it has to be watched anew
+            self.move.op.stage.update({WATCHED: None})
+            self.move.callers.begin()
             raise StepCheckError(
                 "; ".join(found[:_MOST_TOLD]),
                 where=host,
@@ -111,10 +116,10 @@ class Forget(WipePhase):
 
 
 class Watch(WipePhase):
-    """Nobody has used the old host for longer than any cache remembers it."""
+    """Who comes to the old host, and uses it, is counted."""
 
     name: ClassVar[str] = "watch"
-    title: ClassVar[str] = "Watch whether anybody still uses the old server"
+    title: ClassVar[str] = "Begin to watch who still comes to the old server"
     undoing: ClassVar[str] = "Stop watching"
 
     @override
@@ -122,57 +127,25 @@ class Watch(WipePhase):
         host = self.move.old.name
         if facts.host != OLD:
             return [] if facts.wiping else [f"{host} cannot be reached"]
-        if facts.watching is None:
-            return [f"nobody watches who comes to {host}"]
         wrong = list(Forget(move=self.move).lacks(facts))
-        if facts.watched != facts.watching:
-            wrong.append(f"{host} has not been watched for long enough")
-        return wrong
+        return wrong + ([f"nobody watches who comes to {host}"] if facts.watching is None else [])
 
     @override
     def left(self, facts: Facts) -> Sequence[str]:
-        watched = facts.watching is not None or facts.watched is not None
-        return [f"{self.move.old.name} is watched"] if watched else []
+        return [f"{self.move.old.name} is watched"] if facts.watching is not None else []
 
     @override
     def do(self, facts: Facts) -> None:
-        move, host = self.move, self.move.old.name
         if facts.host == GONE:
+            host = self.move.old.name
             raise StepError("it cannot be reached", where=host, remedy="Bring it back first")
-        since = facts.watching
-        # What a watch has seen that ended badly counts no more: it was told.
-        if since is None or in_use(move.callers.look(), host, ignored=move.ignored()):
-            since = move.callers.begin()
-        until = since + self._seconds(facts)
-        left = until - move.callers.look().until
-        move.op.report.countdown(f"Watch who still comes to {host}", max(0.0, left))
-        seen = move.callers.look()
-        self._tell(seen)
-        self.refuse_uses(seen)
-        move.op.stage.update({WATCHED: since})
+        if facts.watching is None:
+            self.move.callers.begin()
 
     @override
     def undo(self, facts: Facts) -> None:
         if facts.host == OLD:
             self.move.callers.end()
-        self.move.op.stage.update({WATCHED: None})
-
-    def _seconds(self, facts: Facts) -> int:
-        """Return for how long: longer than anything of the zones, or above, may be remembered."""
-        parents = self.move.parents(list(facts.content)).values()
-        own = [max(zone.longest_ttl, zone.soa.minimum) for zone in facts.content.values()]
-        above = [max(each.ttl, each.ds_ttl) for each in parents]
-        return max([*own, *above]) + _SPARE
-
-    def _tell(self, seen: Seen) -> None:
-        """Say who came, whatever they wanted."""
-        say, host = self.move.op.report.say, self.move.old.name
-        if not seen.calls:
-            say(f"Nobody came to {host} in {seen.until - seen.since} s")
-            return
-        came = "; ".join(map(str, seen.calls[:_MOST_TOLD]))
-        more = f" and {len(seen.calls) - _MOST_TOLD} more" * (len(seen.calls) > _MOST_TOLD)
-        say(f"Who came to {host} in {seen.until - seen.since} s: {came}{more}")
 
 
 class Keep(WipePhase):
@@ -187,7 +160,7 @@ class Keep(WipePhase):
         wrong = list(Watch(move=self.move).lacks(facts))
         if not facts.backup:
             return [*wrong, f"there is no backup of {self.move.old.name} that was read back"]
-        if facts.host == OLD and self._age(facts) > _OLDEST:
+        if facts.host == OLD and self.age(facts) > _OLDEST:
             wrong.append("the backup is too old")
         return wrong
 
@@ -209,10 +182,11 @@ class Keep(WipePhase):
         op.report.say(f"The backup has {taken}")
         try:
             begun = time.monotonic()
-            with op.report.task("Read the backup back"):
-                backup.read_back(taken.snapshot)
-            with op.report.task("Compare every file of it"):
-                found = backup.compare(begun=taken.begun)
+            with meanwhile(backup.listed) as listed:
+                with op.report.task("Read the backup back"):
+                    backup.read_back(taken.snapshot)
+                with op.report.task("Compare every file of it"):
+                    found = backup.compare(listed.result(), begun=taken.begun)
             seconds = time.monotonic() - begun
         finally:
             backup.clear()
@@ -234,5 +208,61 @@ class Keep(WipePhase):
         op.report.say(f"The backup stays in {backup.repository} on {self.move.new.name}")
 
     @staticmethod
-    def _age(facts: Facts) -> timedelta:
+    def age(facts: Facts) -> timedelta:
+        """Return how old the backup is."""
         return datetime.now(UTC) - datetime.fromisoformat(str(facts.backup["at"]))
+
+
+class Watched(WipePhase):
+    """Nobody has used the old host for longer than any cache remembers it."""
+
+    name: ClassVar[str] = "watched"
+    title: ClassVar[str] = "See that nobody uses the old server any more"
+    undoing: ClassVar[str] = "Forget that nobody used it"
+
+    @override
+    def lacks(self, facts: Facts) -> Sequence[str]:
+        wrong = list(Keep(move=self.move).lacks(facts))
+        if facts.host == OLD and (facts.watching is None or facts.watched != facts.watching):
+            wrong.append(f"{self.move.old.name} has not been watched for long enough")
+        return wrong
+
+    @override
+    def left(self, facts: Facts) -> Sequence[str]:
+        watched = facts.watched is not None
+        return [f"it is written down that nobody used {self.move.old.name}"] if watched else []
+
+    @override
+    def do(self, facts: Facts) -> None:
+        move, host = self.move, self.move.old.name
+        seen = move.callers.look()
+        left = seen.since + self._seconds(facts) - seen.until
+        move.op.report.countdown(f"Watch who still comes to {host}", max(0.0, left))
+        seen = move.callers.look()
+        self._tell(seen)
+        self.refuse_uses(seen)
+        move.op.stage.update({WATCHED: seen.since})
+        keep = Keep(move=move)
+        if keep.age(facts) > _FRESH:
+            keep.do(facts)
+
+    @override
+    def undo(self, facts: Facts) -> None:
+        self.move.op.stage.update({WATCHED: None})
+
+    def _seconds(self, facts: Facts) -> int:
+        """Return for how long: longer than anything of the zones, or above, may be remembered."""
+        parents = self.move.parents(list(facts.content)).values()
+        own = [max(zone.longest_ttl, zone.soa.minimum) for zone in facts.content.values()]
+        above = [max(each.ttl, each.ds_ttl) for each in parents]
+        return max([*own, *above]) + _SPARE
+
+    def _tell(self, seen: Seen) -> None:
+        """Say who came, whatever they wanted."""
+        say, host = self.move.op.report.say, self.move.old.name
+        if not seen.calls:
+            say(f"Nobody came to {host} in {seen.until - seen.since} s")
+            return
+        came = "; ".join(map(str, seen.calls[:_MOST_TOLD]))
+        more = f" and {len(seen.calls) - _MOST_TOLD} more" * (len(seen.calls) > _MOST_TOLD)
+        say(f"Who came to {host} in {seen.until - seen.since} s: {came}{more}")

@@ -109,6 +109,7 @@ describe 'profile::dns' do
 
     it 'loads what differs, and only that' do
       is_expected.to contain_exec("dns: load #{zone}")
+        .that_requires('Service[nftables.service]')
         .with_command("/usr/local/sbin/pdns-zone load #{zone} /etc/powerdns/zones/#{zone}.zone")
         .with_unless("/usr/local/sbin/pdns-zone loaded #{zone} /etc/powerdns/zones/#{zone}.zone")
     end

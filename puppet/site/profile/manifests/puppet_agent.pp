@@ -16,6 +16,24 @@ class profile::puppet_agent (
     ensure => installed,
   }
 
+  # Nobody asks for this fact, and it takes longer than all others together: 0.6 of 1.0 seconds.
+  file {
+    default:
+      owner   => 'root',
+      group   => 'root',
+      require => Package['puppet-agent'],
+      ;
+    '/etc/facter':
+      ensure => directory,
+      mode   => '0755',
+      ;
+    '/etc/facter/facter.conf':
+      ensure  => file,
+      mode    => '0644',
+      content => "# Managed by Puppet.\nfacts : {\n  blocklist : [ \"augeas\" ]\n}\n",
+      ;
+  }
+
   # Puppet Server's profile adds a section of its own.
   concat { '/etc/puppet/puppet.conf':
     owner   => 'root',

@@ -26,11 +26,12 @@ define profile::dns::primary (
     }),
   }
 
-  # Whole from the first moment on: a new zone is created by its content.
+  # Whole from the first moment on: a new zone is created by its content. And names lead nobody to a
+  # port that opens in the same run before it is open.
   exec { "dns: load ${title}":
     command => "/usr/local/sbin/pdns-zone load ${title} ${file}",
     unless  => "/usr/local/sbin/pdns-zone loaded ${title} ${file}",
-    require => [Class['profile::dns::server'], File[$file]],
+    require => [Class['profile::dns::server', 'profile::firewall'], File[$file]],
   }
 
   -> exec { "dns: kind of ${title}":

@@ -14,7 +14,8 @@ class profile::mail::dovecot (
   $home = '/srv/vmail'
   $before = "${etc}/sieve/before.sieve"
 
-  package { ['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'dovecot-managesieved', 'dovecot-sieve']:
+  # The first brings most of the others along: each run of apt has Dovecot start again.
+  package { ['dovecot-managesieved', 'dovecot-imapd', 'dovecot-lmtpd', 'dovecot-core', 'dovecot-sieve']:
     ensure  => installed,
     # Debian starts it as soon as it is installed, and it writes to what is there then.
     require => [File[$home], Package['postfix'], Profile::Systemd::Dropin['dovecot.service']],
