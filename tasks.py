@@ -361,26 +361,35 @@ def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noq
 
 
 @command(
+    iterable=["only"],
     help={
         "json": "print data for a program",
         "cold": "measure the cold start as well: throws every lab's images away",
         "steps": "make the steps under load as well",
+        "only": f"measure this part only; may be repeated: {', '.join(benchmark.PARTS)}",
         "picture": "save what is printed as an SVG picture in this file",
-    }
+    },
 )
 def bench(
-    _: Context, json: bool = False, cold: bool = False, steps: bool = True, picture: str = ""
+    _: Context,
+    *,
+    only: list[str],
+    json: bool = False,
+    cold: bool = False,
+    steps: bool = True,
+    picture: str = "",
 ) -> None:
-    """Measure how fast the lab is, beside a bare loop of the Docker SDK.
+    """Measure how fast the lab is, beside a bare loop of the Docker SDK and plain mail tools.
 
     Examples:
       ./invoke bench
       ./invoke bench --cold
       ./invoke bench --no-steps
+      ./invoke bench --only mail
       ./invoke bench --json >bench.json
     """
     out = console(stderr=json, record=bool(picture))
-    figures = benchmark.measure(cold=cold, steps=steps, out=out)
+    figures = benchmark.measure(cold=cold, steps=steps, only=only, out=out)
     if json:
         print_json([figure.as_json() for figure in figures])
     out.print(benchmark.render(figures))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,7 @@ from lab import bench_mail, bench_promotion
 from lab.console import TerminalReporter
 from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
 from lab.engine.images import BASE
-from lab.errors import GeneralproveError
+from lab.errors import CouldNotError, Exit, GeneralproveError
 from lab.fleet import Fleet
 from lab.lab import BOOTED, Lab
 from lab.milestones import Milestones
@@ -30,6 +31,12 @@ from lab.steps.mail import Mail
 NAME = "bench"
 _MOVE = frozenset({"web", "mail", "wipe"})
 SDK_HOSTS = 3
+
+
+class BenchError(CouldNotError):
+    """There is nothing to measure by that name."""
+
+    exit_code = Exit.USAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,25 +88,31 @@ class Stopwatch:
         self.figures.append(figure)
 
 
-def measure(*, cold: bool, steps: bool, out: Console) -> Sequence[Figure]:
-    """Measure everything; about ten minutes of work, three without the steps.
+def measure(*, cold: bool, steps: bool, out: Console, only: Sequence[str] = ()) -> Sequence[Figure]:
+    """Measure everything; about twenty minutes of work, ten without the steps.
 
     Args:
         cold: throw the lab's images away first, to measure the first start on a new machine.
         steps: make every step anew, under load; otherwise milestones serve where they fit.
         out: where progress goes.
+        only: parts, of :data:`PARTS`; all of them when empty. A part that needs a milestone makes
+            the steps before it, unless the milestone is there.
+
+    Raises:
+        BenchError: there is no such part.
     """
+    if unknown := sorted(set(only) - set(PARTS)):
+        raise BenchError(f"no part {', '.join(unknown)}", remedy=f"There are {', '.join(PARTS)}")
     lab = Lab(name=NAME, fleet=Fleet.load(), report=TerminalReporter(out=out))
     watch = Stopwatch(lab=lab)
+    wanted = [part for part in PARTS if part in (only or PARTS) and (steps or part != "steps")]
     with lab.store.locked("bench"):
         try:
-            _lifecycle(watch, cold=cold)
-            if steps:
-                _steps(watch)
-            _mail(watch)
-            _puppet(watch)
-            bench_promotion.measure(in_lab(lab), timed=watch.timed)
-            _restores(watch)
+            for part in wanted:
+                if part == "start":
+                    _lifecycle(watch, cold=cold)
+                else:
+                    _PARTS[part](watch)
         except GeneralproveError:
             out.print(render(watch.figures))  # what is known by now took minutes
             raise
@@ -157,6 +170,11 @@ def _mail(watch: Stopwatch) -> None:
     bench_mail.measure(watch.lab, told=told)
 
 
+def _promotion(watch: Stopwatch) -> None:
+    reach(watch.lab, STEPS[-1].name)
+    bench_promotion.measure(in_lab(watch.lab), timed=watch.timed)
+
+
 def _restores(watch: Stopwatch) -> None:
     for name in chain(STEPS[-1].name):
         with watch.timed(f"restore milestone {name}", goal=6):
@@ -181,6 +199,19 @@ def _puppet(watch: Stopwatch) -> None:
     watch.add(
         Figure(what="memory of Tromsø (PSS)", value=pss_mb(lab, control), goal=1229, unit="MB")
     )
+
+
+_PARTS: Final[Mapping[str, Callable[[Stopwatch], None]]] = {
+    "steps": _steps,
+    "mail": _mail,
+    "puppet": _puppet,
+    "promotion": _promotion,
+    "restores": _restores,
+}
+
+PARTS: Final = ("start", *_PARTS)
+"""What is measured, in this order: starts of the lab, steps under load, mail beside the plain
+tools, Puppet, a promotion, restores of milestones."""
 
 
 def pss_mb(lab: Lab, host: str) -> float:

@@ -95,7 +95,7 @@ def killed_and_finished(standin: StandIn, chance: random.Random) -> None:
         standin.base = commit
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1])
 def test_an_operator_killed_anywhere_leaves_work_that_can_be_ended(
     standin: StandIn, seed: int
 ) -> None:
@@ -103,6 +103,6 @@ def test_an_operator_killed_anywhere_leaves_work_that_can_be_ended(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4, 24))
-def test_an_operator_killed_at_twenty_more_moments(standin: StandIn, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2, 24))
+def test_an_operator_killed_at_many_more_moments(standin: StandIn, seed: int) -> None:
     killed_and_finished(standin, random.Random(seed))  # noqa: S311 - moments, not secrets
