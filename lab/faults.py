@@ -11,65 +11,33 @@ were never synced survive here and may not on a real disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Literal
 
 from lab.engine.base import Engine, State
 from lab.engine.wiring import Cable
 from lab.errors import CouldNotError
+from lab.fault_rules import (
+    CLOCK_TOOL,
+    PREFIX,
+    Direction,
+    between_matches,
+    clock_right,
+    clock_wrong,
+    cut_matches,
+    dropping,
+    table,
+)
 from lab.history import HistoryWriter
 from lab.lab import Lab
-from lab.world.latency import router_end
 from lab.world.machines import REGISTRY, ROUTER
 
-Direction = Literal["from", "to"]
-PREFIX = "fault_"
+_INSTALL_SECONDS = 120.0
+_RESTART_SECONDS = 120.0
 
 
 class FaultError(CouldNotError):
     """A fault could not be injected or healed."""
-
-
-def dropping(name: str, matches: Sequence[str]) -> str:
-    """Return an nftables file with one table that silently drops what matches.
-
-    Args:
-        name: of the fault; the table is called after it.
-        matches: nftables expressions, each a rule of its own.
-    """
-    rules = "\n".join(f"        {match} drop" for match in matches)
-    return (
-        f"table inet {table(name)} {{\n"
-        f"    chain forward {{\n"
-        f"        type filter hook forward priority -10; policy accept;\n"
-        f"{rules}\n"
-        f"    }}\n"
-        f"}}\n"
-    )
-
-
-def table(name: str) -> str:
-    """Return the name of a fault's table."""
-    return PREFIX + re.sub(r"[^a-z0-9]+", "_", name.lower())
-
-
-def cut_matches(
-    machine: str, *, directions: Sequence[Direction] = ("from", "to"), percent: int = 100
-) -> list[str]:
-    """Return expressions for what a machine sends (``from``) and is sent (``to``)."""
-    chance = "" if percent == 100 else f"numgen random mod 100 < {percent} "  # noqa: PLR2004
-    keyword = {"from": "iifname", "to": "oifname"}
-    return [f'{keyword[way]} "{router_end(machine)}" {chance}'.rstrip() for way in directions]
-
-
-def between_matches(one: Cable, other: Cable) -> list[str]:
-    """Return expressions for all traffic between two machines, in both families."""
-    return [
-        f"{family} saddr {source} {family} daddr {target}"
-        for family, pair in (("ip", (one.v4, other.v4)), ("ip6", (one.v6, other.v6)))
-        for source, target in (pair, pair[::-1])
-    ]
 
 
 class Faults:
@@ -184,6 +152,43 @@ class Faults:
                 yield
             finally:
                 self._sh(machine, f"rm -f {ballast}")
+
+    @contextmanager
+    def clock_off(self, machine: str, units: Sequence[str], *, seconds: int) -> Iterator[None]:
+        """Let the clock of some *units* be wrong; the machine's own and all others stay right.
+
+        Those that run are restarted when it begins and when it ends, one after the other: a
+        process keeps the clock that it was started with.
+
+        Args:
+            machine: where.
+            units: whole names of services.
+            seconds: how far off; ahead when positive.
+        """
+        self._engine.run(machine, ["sh", "-ec", CLOCK_TOOL], timeout=_INSTALL_SECONDS)
+        with self._marked(f"clock {seconds:+d} s on {machine}"):
+            try:
+                wrong = clock_wrong(units, seconds=seconds)
+                self._engine.run(machine, ["sh", "-ec", wrong], timeout=_RESTART_SECONDS)
+                yield
+            finally:
+                right = clock_right(units)
+                self._engine.run(machine, ["sh", "-ec", right], timeout=_RESTART_SECONDS)
+
+    @contextmanager
+    def wiped(self, machine: str, *, rebuild: Callable[[], object]) -> Iterator[None]:
+        """Take a host away with all that is on its disk; it is bare when it comes back.
+
+        Args:
+            machine: a host of the fleet.
+            rebuild: makes of the bare host what it was; called at the end.
+        """
+        with self._marked(f"wiped {machine}"):
+            self._engine.kill([machine])
+            try:
+                yield
+            finally:
+                rebuild()
 
     @contextmanager
     def unit_killed(self, machine: str, unit: str) -> Iterator[None]:

@@ -18,7 +18,8 @@ import pytest
 
 from lab.engine.base import State
 from lab.engine.docker import LAB_LABEL
-from lab.faults import Direction, Faults
+from lab.fault_rules import Direction
+from lab.faults import Faults
 from lab.lab import Lab
 from lab.milestones import Milestones
 from lab.operator.ssh import SshError
