@@ -6,18 +6,23 @@ Thin on purpose: each parses, calls one function of the package and prints what 
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import timedelta
 
 from invoke.context import Context
 
 from lab import bench as benchmark
 from lab import checks, rehearsal
+from lab import rebuild as rebuilding
 from lab.cli import command, print_json, the_lab, the_operator
 from lab.console import SilentReporter, TerminalReporter, console, save_picture
 from lab.fleet import Fleet
 from lab.milestones import PROJECT, Milestones
 from lab.operator.puppet import TREE
 from lab.operator.site_data import FIRST_STEP
+from lab.pair import gameday, measured, page
+from lab.pair.gameday import Day
+from lab.pair.matrix import matrix
 from lab.promote import command as promoting
 from lab.promote import proven
 from lab.promote.plan import as_json, look_for_drift, refuse_drift
@@ -28,6 +33,7 @@ from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import RehearsalCheckError
 from lab.status import render, status
 from lab.steps import STEPS, dns_promotion, step_class
+from lab.store import root
 
 LAB = {"lab": "name of the lab; several stand side by side"}
 NAMES = ", ".join(step.name for step in STEPS)
@@ -199,6 +205,91 @@ def dns_primary(
     """
     with the_operator(on=on, lab=lab, command=f"dns-primary {host}", dry_run=not apply) as operator:
         dns_promotion.perform(operator, host=host)
+
+
+@command(
+    positional=["host"],
+    help={
+        **LAB,
+        "host": "oslo or bergen",
+        "on": "lab or production",
+        "apply": "do it: without this, production is only looked at",
+    },
+)
+def rebuild(
+    _: Context, host: str, on: str = "lab", lab: str = "default", apply: bool = False
+) -> None:
+    """Make a host of the pair anew, from an empty disk to all that it was.
+
+    Refused while the other one could not give everything back. Run it again to go on.
+
+    Examples:
+      ./invoke rebuild bergen
+      ./invoke rebuild oslo --on production
+      ./invoke rebuild oslo --on production --apply
+    """
+    with the_operator(on=on, lab=lab, command=f"rebuild {host}", dry_run=not apply) as operator:
+        if operator.dry_run:
+            rebuilding.check(operator, host)
+            console().print("Nothing was touched; --apply does it")
+        else:
+            rebuilding.rebuild(operator, host)
+
+
+@command(
+    help={
+        **LAB,
+        "minutes": "how long it takes, about; a round is never cut short",
+        "seed": "what the faults are drawn by; another one each time when negative",
+        "shrink_minutes": "how long the shortest list of faults that still fails is looked for",
+        "dry_run": "only print what would happen",
+    }
+)
+def game_day(
+    _: Context,
+    minutes: float = 30.0,
+    seed: int = -1,
+    shrink_minutes: float = 30.0,
+    lab: str = "gameday",
+    dry_run: bool = False,
+) -> None:
+    """Let faults drawn at random happen to the pair, while users judge.
+
+    Drawn is what the design promises to survive. The first round that costs more than it may ends
+    the day: its seed is printed, and the shortest list of faults that was seen to fail.
+    Ctrl-C heals every fault.
+
+    Ends with 0 when every round passed, with 1 when one did not.
+
+    Examples:
+      ./invoke game-day --minutes 10
+      ./invoke game-day --minutes 30 --seed 7
+      ./invoke game-day --seed 7 --dry-run
+    """
+    out = console()
+    chosen = seed if seed >= 0 else secrets.randbelow(2**31)
+    day = Day.drawn(seed=chosen, minutes=minutes)
+    out.print(f"Seed {day.seed}: {len(day.rounds)} rounds")
+    if dry_run:
+        for number, each in enumerate(day.rounds, start=1):
+            out.print(f"{number}. {each}")
+        return
+    it = the_lab(lab, out=out)
+    with it.store.locked("game-day"):
+        gameday.run(it, day, shrink_minutes=shrink_minutes)
+
+
+@command()
+def availability(_: Context) -> None:
+    """Write docs/availability.md from what trials of the pair have measured on this machine.
+
+    Examples:
+      pytest scenarios/test_failover_matrix.py && ./invoke availability
+    """
+    found = measured.kept(root() / "records")
+    text = page.page(matrix(Fleet.load().lab_ttl.zone), found)
+    (PROJECT / page.PATH).write_text(text, encoding="utf-8")
+    console().print(f"{page.PATH} says what {len(found)} trials have measured")
 
 
 @command(help={"json": "print data for a program"})

@@ -32,6 +32,7 @@ from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.world.machines import REGISTRY, ROUTER
 
+_SECONDS = 60.0
 _INSTALL_SECONDS = 120.0
 _RESTART_SECONDS = 120.0
 
@@ -122,11 +123,18 @@ class Faults:
                 self._engine.thaw([machine])
 
     @contextmanager
-    def small_volume(self, machine: str, path: str, *, megabytes: int) -> Iterator[None]:
+    def small_volume(
+        self, machine: str, path: str, *, megabytes: int, kept: bool = False
+    ) -> Iterator[None]:
         """Give *path* a volume of its own, of that size, with what is there.
 
-        It keeps its owner; what is written to it goes with it. Nobody may use it when it comes
-        and when it goes.
+        It keeps its owner. Nobody may use it when it comes and when it goes.
+
+        Args:
+            machine: where.
+            path: a directory.
+            megabytes: how much it holds.
+            kept: whether what is written to it stays when it goes.
         """
         with self._marked(f"small volume {path} on {machine}"):
             self._sh(
@@ -140,7 +148,7 @@ class Faults:
             try:
                 yield
             finally:
-                self._sh(machine, f"umount --lazy {path}")
+                self._sh(machine, *(_keep(path) if kept else ()), f"umount --lazy {path}")
 
     @contextmanager
     def full_volume(self, machine: str, path: str) -> Iterator[None]:
@@ -225,9 +233,19 @@ class Faults:
         return {cable.machine: cable for cable in self._lab.blueprint().cables}
 
     def _sh(self, machine: str, *lines: str) -> None:
-        self._engine.run(machine, ["sh", "-ec", "\n".join(lines)])
+        self._engine.run(machine, ["sh", "-ec", "\n".join(lines)], timeout=_SECONDS)
 
     @contextmanager
     def _marked(self, name: str) -> Iterator[None]:
         with self._marks.span("fault", name) if self._marks else nullcontext():
             yield
+
+
+def _keep(path: str) -> list[str]:
+    """Return lines that bring what is on the volume at *path* to the directory below it."""
+    below = "/run/fault-below"
+    return [
+        f"mkdir {below}; mount --bind / {below}",
+        f"find {below}{path} -mindepth 1 -delete; cp -a {path}/. {below}{path}",
+        f"umount {below}; rmdir {below}",
+    ]

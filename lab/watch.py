@@ -25,7 +25,7 @@ from lab.steps.dns_facts import CONTENT_FILE
 from lab.store import root
 from lab.users.ledger import balance
 from lab.users.mail_plan import MAIL
-from lab.users.plan import both, standard_plan
+from lab.users.plan import both, paced, standard_plan
 from lab.users.probes import LOOKUP, Lookup, Plan
 from lab.users.session import Users, UsersError
 from lab.users.visits import ENTRY, VISIT
@@ -74,6 +74,7 @@ class Watch:
         secure: whether the resolver must have validated what it tells them.
         visits: what it may cost visitors of the sites; without it there are none.
         mail: what it may cost those who read and write mail; without it there are none.
+        pace: of those who come to the web, write and send; 2 is twice the usual one.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Watch:
         secure: bool = False,
         visits: Budget | None = None,
         mail: MailBudget | None = None,
+        pace: float = 1.0,
     ) -> None:
         self._lab = lab
         self._title = title
@@ -94,8 +96,9 @@ class Watch:
         self._started = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         self.directory = root() / "records" / f"{self._started:%Y%m%d-%H%M%S}-{slug}"
-        self._playing = self._plan(secure=secure)
+        self._playing = paced(self._plan(secure=secure), pace)
         self._users = Users(ssh=lab.ssh, plan=self._playing, directory=self.directory)
+        self._also: list[Callable[[], Verdict]] = []
         self.verdicts: tuple[Verdict, ...] = ()
         self.memory = 0
 
@@ -145,6 +148,10 @@ class Watch:
             mail=self._mail.at_least if self._mail else 0,
         )
 
+    def also(self, checker: Callable[[], Verdict]) -> None:
+        """Judge something else as well, once the users have stopped."""
+        self._also.append(checker)
+
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -157,6 +164,7 @@ class Watch:
             self._users.verdict(self._title, budget=self._budget),
             *(self._of_the_web(self._visits) if self._visits else ()),
             *(self._of_mail(self._mail) if self._mail else ()),
+            *(guarded(f"{self._title}: more", each) for each in self._also),
             *([broken_off(f"{self._title}: what was done", exc)] if exc else ()),
         )
         for listener in _listeners:

@@ -26,6 +26,7 @@ from lab.users.mail_plan import Account, Letter, MailUsers
 from lab.users.mail_standard import standard_mail_users
 from lab.users.mail_strangers import tricks
 from lab.users.mail_wire import NoMailError, Smtp
+from lab.users.plan import paced
 from lab.users.probes import Plan
 
 ADDRESS = "127.0.25.2"
@@ -52,6 +53,14 @@ def test_the_plan_survives_its_journey() -> None:
     assert Plan.from_json(plan.to_json()) == plan
     assert Plan.from_json(Plan().to_json()) == Plan()
     assert not Plan().mail
+
+
+def test_at_another_pace_those_who_measure_gaps_keep_theirs() -> None:
+    usual = Plan(mail=standard())
+    quick = paced(usual, 2.0)
+    assert [each.cadence for each in quick.mail.correspondents] == [1.0, 1.5, 1.5]
+    assert quick.mail.readers == usual.mail.readers
+    assert paced(usual, 1.0) == usual
 
 
 def test_everybody_has_a_name_of_their_own_and_mail_only_goes_where_somebody_looks() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
+from lab.users.mail_plan import Correspondent, Mover, Submitter
 from lab.users.probes import Lookup, Plan, Probe, Transport
+from lab.users.visits import Visitor, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lab.addresses import Address
+
+Paced = TypeVar("Paced", Visitor, Writer, Correspondent, Submitter, Mover)
 
 
 def both(address: Address) -> dict[str, str]:
@@ -80,3 +84,30 @@ def standard_plan(
         if unheard_of
     ]
     return Plan(probes=(*cached, *walking, *missing))
+
+
+def paced(plan: Plan, pace: float) -> Plan:
+    """Return a plan in which more, or less, is going on.
+
+    Who looks names up or reads keeps the usual pace: it is what gaps are measured by.
+
+    Args:
+        plan: the usual one.
+        pace: how often everybody else does something, as a multiple.
+    """
+
+    def all_of(those: tuple[Paced, ...]) -> tuple[Paced, ...]:
+        return tuple(replace(each, cadence=each.cadence / pace) for each in those)
+
+    mail = plan.mail
+    return replace(
+        plan,
+        visitors=all_of(plan.visitors),
+        writers=all_of(plan.writers),
+        mail=replace(
+            mail,
+            correspondents=all_of(mail.correspondents),
+            submitters=all_of(mail.submitters),
+            movers=all_of(mail.movers),
+        ),
+    )

@@ -1,0 +1,109 @@
+"""What trials of the pair may cost its users: a budget for each service, said in one line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Final
+
+from lab.verdict import Budget
+from lab.watch_mail import MailBudget
+
+_MANY: Final = 100_000
+"""Failures that are counted and do not matter: it is the gap that does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What may at most be lost.
+
+    Accepted messages, log-ins and refused relays are not in here: none is ever lost, refused or
+    granted.
+
+    Attributes:
+        lookups: look-ups that may fail.
+        nameless: longest span in seconds without an answer to a look-up.
+        pages: pages that may fail for whoever tries all addresses.
+        first: longest span in seconds without a page for whoever tries the first address only.
+        unread: longest span in seconds without a mailbox for whoever reads.
+        unsent: the same for whoever sends with a password.
+        late: seconds from acceptance until a message is shown.
+        refused: changes of flags and folders that may be refused.
+        alike: seconds from the healing until both sides hold the same.
+    """
+
+    lookups: int = 0
+    nameless: float = 2.0
+    pages: int = 0
+    first: float = 2.0
+    unread: float = 5.0
+    unsent: float = 15.0
+    late: float = 30.0
+    refused: int = 0
+    alike: float = 60.0
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        pages = f"{self.pages:,} pages" if self.pages else "no page"
+        lookups = f"{self.lookups:,} look-ups" if self.lookups else "no look-up"
+        return (
+            f"{lookups} and {pages} fail; first address only ≤ {self.first:g} s; "
+            f"mail read ≤ {self.unread:g} s, sent ≤ {self.unsent:g} s, shown ≤ {self.late:g} s; "
+            f"0 lost; alike ≤ {self.alike:g} s"
+        )
+
+    def __or__(self, other: Cost) -> Cost:
+        """Return what both together may cost: of each figure the larger."""
+        return Cost(
+            **{
+                each.name: max(getattr(self, each.name), getattr(other, each.name))
+                for each in fields(self)
+            }
+        )
+
+    @property
+    def of_lookups(self) -> Budget:
+        """For whoever looks names up."""
+        return Budget(failed=self.lookups, gap=self.nameless, at_least=AT_LEAST.lookups)
+
+    @property
+    def of_pages(self) -> Budget:
+        """For visitors who try all addresses."""
+        return Budget(failed=self.pages, at_least=AT_LEAST.pages)
+
+    @property
+    def of_first(self) -> Budget:
+        """For visitors who try the first address only."""
+        return Budget(failed=_MANY, gap=self.first, at_least=AT_LEAST.pages)
+
+    @property
+    def of_mail(self) -> MailBudget:
+        """For whoever has to do with mail."""
+        return MailBudget(
+            at_least=AT_LEAST.mail,
+            late=self.late,
+            imap=Budget(failed=_MANY, gap=self.unread, at_least=AT_LEAST.signs),
+            submission=Budget(failed=_MANY, gap=self.unsent),
+            refused=self.refused,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What users must have done, or nothing is known."""
+
+    lookups: int = 3_000
+    pages: int = 500
+    mail: int = 40
+    signs: int = 200
+
+
+AT_LEAST: Final = Seen()
+
+
+def together(costs: Iterable[Cost]) -> Cost:
+    """Return what several together may cost."""
+    found = Cost()
+    for each in costs:
+        found |= each
+    return found

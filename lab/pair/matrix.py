@@ -1,0 +1,160 @@
+"""The matrix: what may happen to the pair, and what each of it may cost. Pure.
+
+A cell is a line of :func:`matrix`: who is struck by what, for how long, and a budget. The figures
+are those of the promise (``docs/availability.md`` has the measured ones beside them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lab.pair.costs import Cost
+from lab.pair.strikes import CONTROL, PAIR, Kind, Strike, told
+
+NOTICED: Final = 4.0
+"""Seconds until both servers know that an address is dead: two checks, and their time-out."""
+
+AGAIN: Final = 1.0
+"""Seconds until a mail program that lost its server has connected to another one."""
+
+BOOT: Final = 25.0
+"""Seconds in which a host that lost power serves again."""
+
+_FAULT: Final = 20.0
+"""Seconds that a fault lasts: longer than any answer lives in a cache, else it shows less."""
+
+_LONG: Final = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One thing that may happen, and what it may cost.
+
+    Attributes:
+        name: what it is called in a test's name and in the data.
+        strikes: what happens.
+        cost: what it may cost.
+        chosen: whether continuous integration plays it; the others are slow.
+    """
+
+    name: str
+    strikes: tuple[Strike, ...]
+    cost: Cost
+    chosen: bool = False
+
+    @property
+    def title(self) -> str:
+        """What happens, for people."""
+        return told(self.strikes)
+
+
+def costs(ttl: float) -> dict[Kind, Cost]:
+    """Return what one strike of each kind may cost.
+
+    Args:
+        ttl: time to live in seconds of the names that follow the servers' health.
+    """
+    first, unread = ttl + NOTICED, ttl + NOTICED + AGAIN
+    dead = Cost(first=first, unread=unread, unsent=first + 15.0)
+    return {
+        Kind.POWER: dead,
+        Kind.CUT: dead,
+        Kind.CUT_FROM: dead,
+        Kind.CUT_TO: dead,
+        # Its kernel goes on accepting: whoever tries all addresses has no reason to go on.
+        Kind.FROZEN: dead | Cost(pages=2_000),
+        # No server is dead: what is lost is sent again, and every answer may take a while.
+        Kind.LOSS: Cost(lookups=200, nameless=6.0, pages=50, first=first, unread=unread,
+                        unsent=first + 15.0),
+        # A folder cannot wait for room: whoever wants one is told.
+        Kind.FULL: Cost(unread=unread, refused=30),
+        # Its services are started again, at both ends of it.
+        Kind.CLOCK: Cost(first=first, unread=unread),
+        Kind.PARTITION: Cost(alike=15.0),
+        Kind.DRAIN: Cost(),
+        Kind.WIPED: dead | Cost(alike=300.0),
+    }  # fmt: skip
+
+
+def matrix(ttl: float) -> tuple[Cell, ...]:
+    """Return every cell.
+
+    Args:
+        ttl: as for :func:`costs`.
+    """
+    return (*_single(ttl), *_without_control(ttl), *_in_a_row(ttl))
+
+
+_CHOSEN: Final = {
+    (Kind.POWER, "oslo"),
+    (Kind.CUT, "bergen"),
+    (Kind.FROZEN, "oslo"),
+    (Kind.CUT_FROM, "bergen"),
+    (Kind.LOSS, "oslo"),
+    (Kind.CLOCK, "bergen"),
+    (Kind.DRAIN, "oslo"),
+}
+"""Each kind of fault once, now on one host and now on the other."""
+
+
+def _single(ttl: float) -> Iterator[Cell]:
+    known = costs(ttl)
+    for kind in Kind:
+        if kind == Kind.PARTITION:
+            yield Cell(
+                name="partition",
+                strikes=(Strike(kind=kind, host=PAIR[0], seconds=_LONG),),
+                cost=known[kind],
+                chosen=True,
+            )
+            continue
+        for host in PAIR:
+            yield Cell(
+                name=f"{kind}-{host}".replace(" ", "-"),
+                strikes=(Strike(kind=kind, host=host, seconds=_FAULT),),
+                cost=known[kind],
+                chosen=(kind, host) in _CHOSEN,
+            )
+
+
+def _without_control(ttl: float) -> Iterator[Cell]:
+    """Yield what happens while the control host is dead throughout."""
+    away = Strike(kind=Kind.POWER, host=CONTROL, seconds=_LONG + _FAULT)
+    yield Cell(name="no-control", strikes=(away,), cost=Cost())
+    for host in PAIR:
+        yield Cell(
+            name=f"no-control-{host}",
+            strikes=(away, Strike(kind=Kind.POWER, host=host, at=5.0, seconds=_FAULT)),
+            cost=costs(ttl)[Kind.POWER],
+            chosen=host == "bergen",
+        )
+
+
+def _in_a_row(ttl: float) -> Iterator[Cell]:
+    """Yield what happens when one dies while the other is coming back: nobody serves for a while.
+
+    Accepted messages are on a disk all the same, and both disks come back.
+    """
+    nobody = BOOT + 2.0
+    dead = costs(ttl)[Kind.POWER]
+    for host, other in (PAIR, PAIR[::-1]):
+        yield Cell(
+            name=f"in-a-row-{host}",
+            strikes=(
+                Strike(kind=Kind.POWER, host=host, seconds=_FAULT),
+                Strike(kind=Kind.POWER, host=other, at=_FAULT + 1.0, seconds=_FAULT),
+            ),
+            cost=Cost(
+                lookups=5_000,
+                nameless=nobody,
+                pages=5_000,
+                first=dead.first + nobody,
+                unread=dead.unread + nobody,
+                unsent=dead.unsent + nobody,
+                late=dead.late + nobody,
+                refused=30,
+            ),
+            chosen=host == "oslo",
+        )

@@ -1,0 +1,109 @@
+"""One trial: users at work, strikes carried out and healed, both sides alike again; measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from lab import operate, rebuild
+from lab.errors import GeneralproveError
+from lab.faults import Faults
+from lab.lab import Lab
+from lab.pair.alike import AlikeCheckError, Twins
+from lab.pair.matrix import Cell
+from lab.pair.measured import Measured, saws
+from lab.pair.strikes import Kind
+from lab.pair.striking import Doing, means, play, prepared
+from lab.verdict import Figures, Outcome, Verdict, guarded
+from lab.watch import Watch, commit
+
+_BEFORE: Final = {"until": 300, "visits": 100, "mail": 3}
+"""What users have done when the first strike comes: whoever never succeeded notices nothing."""
+
+SETTLED: Final = "alike again"
+ALIKE: Final = "alike in the end"
+
+
+def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured:
+    """Carry out what a cell says in a lab at its last milestone, and return what it cost.
+
+    What could not be carried out to its end is measured all the same: as failed.
+
+    Args:
+        lab: the lab; it is left as the cell leaves it.
+        cell: what happens, and what it may cost.
+        pace: of the users; 1 is the usual one.
+        day: the game day that it is a round of, by its seed.
+    """
+    began, at = time.monotonic(), datetime.now(UTC)
+    cost = cell.cost
+    watch = Watch(
+        lab=lab,
+        title=cell.title,
+        budget=cost.of_lookups,
+        visits=cost.of_pages,
+        mail=cost.of_mail,
+        pace=pace,
+    )
+    twins = Twins(operator=operate.in_lab(lab))
+    try:
+        with prepared(lab, cell.strikes), watch:
+            watch.hold(**_BEFORE)
+            doing = means(Faults(lab=lab, marks=watch.marks), _by_operator(lab))
+            healed = play(cell.strikes, doing)
+            settled = timed(
+                f"{cell.title}: {SETTLED}", lambda: twins.settle(within=cost.alike, begun=healed)
+            )
+            watch.hold_enough()
+            watch.also(lambda: settled)
+            watch.also(
+                lambda: timed(f"{cell.title}: {ALIKE}", lambda: twins.wait(within=cost.alike))
+            )
+    except GeneralproveError:
+        if not watch.verdicts:  # nobody was watching yet
+            raise
+    measured = Measured(
+        name=cell.name,
+        strikes=cell.strikes,
+        budget=str(cost),
+        pace=pace,
+        commit=commit(),
+        at=at,
+        seconds=round(time.monotonic() - began, 1),
+        saws=saws(watch.verdicts),
+        day=day,
+    )
+    measured.keep(watch.directory)
+    return measured
+
+
+def timed(subject: str, waiting: Callable[[], float]) -> Verdict:
+    """Judge how long something took that may take a while, and has to happen."""
+
+    def judged() -> Verdict:
+        try:
+            seconds = waiting()
+        except AlikeCheckError as error:
+            return Verdict(
+                subject=subject,
+                outcome=Outcome.FAIL,
+                reasons=(error.what,),
+                figures=Figures(total=1, failed=1),
+            )
+        return Verdict(
+            subject=subject, outcome=Outcome.OK, figures=Figures(total=1, slowest=seconds)
+        )
+
+    return guarded(subject, judged)
+
+
+def _by_operator(lab: Lab) -> Mapping[Kind, Doing]:
+    """Return what happens to a host by its operator's hands, not by a fault of the lab's."""
+    operator, faults = operate.in_lab(lab), Faults(lab=lab)
+
+    def again(host: str) -> None:
+        rebuild.rebuild(operator, host)
+
+    return {Kind.WIPED: lambda host: faults.wiped(host, rebuild=lambda: again(host))}
