@@ -287,7 +287,7 @@ def availability(_: Context) -> None:
       pytest scenarios/test_failover_matrix.py && ./invoke availability
     """
     found = measured.kept(root() / "records")
-    text = page.page(matrix(Fleet.load().lab_ttl.zone), found)
+    text = page.page(matrix(), found)
     (PROJECT / page.PATH).write_text(text, encoding="utf-8")
     console().print(f"{page.PATH} says what {len(found)} trials have measured")
 

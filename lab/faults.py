@@ -113,6 +113,16 @@ class Faults:
                 self._lab.power_on([machine])
 
     @contextmanager
+    def shut_down(self, machine: str) -> Iterator[None]:
+        """Shut a machine down as an administrator would, and start it again at the end."""
+        with self._marked(f"shut down {machine}"):
+            self._engine.stop([machine])
+            try:
+                yield
+            finally:
+                self._lab.power_on([machine])
+
+    @contextmanager
     def frozen(self, machine: str) -> Iterator[None]:
         """Stop every process of a machine; its kernel still accepts connections."""
         with self._marked(f"freeze {machine}"):

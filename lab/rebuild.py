@@ -16,13 +16,15 @@ from typing import Final
 
 from lab.errors import CheckFailedError, CouldNotError
 from lab.fleet import Host
-from lab.operator import Operator, reinstall
+from lab.operator import Operator, reinstall, web_data
+from lab.operator.carry import Carrier, Place
 from lab.operator.enrolment import Enrolment
 from lab.operator.puppet import SSLDIR
 from lab.operator.reinstall import RELEASE
 from lab.operator.ssh import SshError
-from lab.pair.alike import AlikeError, Twins, some
+from lab.pair.alike import AlikeCheckError, AlikeError, Twins, some
 from lab.pair.strikes import PAIR
+from lab.steps.certificates import obtain_certificates
 
 NEEDED: Final = ("dns_secondary", "web_ha", "mail_ha")
 """Steps without which the other host of the pair does not have everything."""
@@ -32,6 +34,13 @@ MAKING: Final = "rebuild::making"
 
 WITHIN: Final = 300.0
 """Seconds from bare to full."""
+
+DRAIN: Final = "/usr/local/sbin/host-drain"
+FORGOTTEN: Final = 16.0
+"""Seconds until nobody remembers a host that is drained: its time to live, and two checks."""
+
+_DRAINED: Final = "/var/lib/fleet/drain.map"
+_CATCH_UP: Final = 15.0
 
 
 class RebuildError(CouldNotError):
@@ -114,7 +123,8 @@ def plan(facts: Facts) -> list[str]:
     )
     return [
         *first,
-        f"let it enrol, and let Puppet make it what it was; then Puppet on {facts.peer}",
+        "let it enrol, and let Puppet make it what it was; nobody is led to it meanwhile",
+        f"copy the sites from {facts.peer}; obtain certificates",
         f"wait until {facts.host} and {facts.peer} hold the same",
     ]
 
@@ -177,26 +187,58 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
         RebuildError: it was not alike with the other in time.
     """
     facts = check(operator, host)
+    task, puppet = operator.report.task, operator.puppet
     began = time.monotonic()
     if not facts.bare:
-        with operator.report.task(f"Make {host} anew"):
+        if facts.identity:
+            _leave(operator, host)
+        with task(f"Make {host} anew"):
             operator.reinstaller.reinstall(_host(operator, host), identity=facts.identity)
     bare = time.monotonic()
     _note(operator, host, reinstall.look(operator.ssh, host).identity)
-    enrolment = Enrolment(ssh=operator.ssh, site=operator.site, puppet=operator.puppet)
-    with operator.report.task(f"Enrol {host}"):
+    # Until it has everything nobody is led to it, whatever its services say of themselves.
+    operator.ssh.write(host, _DRAINED, "host drained\n")
+    enrolment = Enrolment(ssh=operator.ssh, site=operator.site, puppet=puppet)
+    with task(f"Enrol {host}"):
         enrolment.enrol(host, key=operator.secrets.enrolment_key)
-    with operator.report.task(f"Puppet on {facts.peer}"):
-        operator.puppet.agent(facts.peer)
-    with operator.report.task(f"Wait until {host} holds what {facts.peer} holds"):
+    with task(f"Copy the sites from {facts.peer}"):
+        _content(operator, facts.peer, host)
+    with task("Obtain certificates"):
+        obtain_certificates(operator, host)
+    with task(f"Puppet on {facts.peer}"):
+        puppet.agent(facts.peer)
+    with task(f"Wait until {host} holds what {facts.peer} holds"):
         # People go on writing: it is what differs now that has to come.
         Twins(operator=operator).settle(within=within, begun=bare)
+    operator.ssh.run(host, [DRAIN, "off"])
     _note(operator, host, None)
     done = Rebuilt(bare=bare - began, full=time.monotonic() - bare)
     operator.report.say(f"{host} is what it was: {done}")
     if done.full > within:
         raise RebuildError(f"it took {done.full:.0f} s, {within:.0f} s allowed", where=host)
     return done
+
+
+def _leave(operator: Operator, host: str) -> None:
+    """Let nobody new come to a host that lives, and whatever was written there go to the other."""
+    if operator.ssh.run(host, ["test", "-x", DRAIN], check=False).ok:
+        operator.ssh.run(host, [DRAIN, "on"])
+        operator.report.countdown(f"Nobody is led to {host} any more", FORGOTTEN)
+    with operator.report.task("Wait until the other has everything"):
+        Twins(operator=operator).settle(within=_CATCH_UP)
+
+
+def _content(operator: Operator, source: str, target: str) -> None:
+    """Give *target* the releases of the sites that are in force on *source*."""
+    carrier = Carrier(ssh=operator.ssh)
+    for site in web_data.read(operator.fleet.domain):
+        if not site.source:
+            continue
+        link = operator.ssh.run(source, ["readlink", f"{site.home}/current"]).stdout.strip()
+        path = f"{site.home}/{link}"
+        carrier.carry(Place(host=source, path=path), Place(host=target, path=path))
+        script = f"cd {site.home}; ln -sfnT {link} current.new; mv -T current.new current"
+        operator.ssh.run(target, script)
 
 
 def _host(operator: Operator, name: str) -> Host:
@@ -230,9 +272,11 @@ def _broken(operator: Operator, peer: str) -> list[str] | None:
 
 
 def _alone(operator: Operator, host: str) -> str:
-    """Return what only *host* has, told; empty when nothing."""
+    """Return what only *host* has, and has for a while, told; empty when nothing."""
     try:
-        found = Twins(operator=operator).look()
+        Twins(operator=operator).settle(within=_CATCH_UP)
+    except AlikeCheckError as error:
+        return some(frozenset(each for each in error.left if each.host == host))
     except AlikeError:
         return ""  # half a host: what is left of it cannot be compared
-    return some(frozenset(each for each in found if each.host == host))
+    return ""

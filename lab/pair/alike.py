@@ -44,7 +44,15 @@ class AlikeError(CouldNotError):
 
 
 class AlikeCheckError(CheckFailedError):
-    """They do not hold the same."""
+    """They do not hold the same.
+
+    Attributes:
+        left: what differs.
+    """
+
+    def __init__(self, what: str, *, where: str, left: frozenset[Difference]) -> None:
+        super().__init__(what, where=where)
+        self.left = left
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -177,9 +185,11 @@ class Twins:
             if time.monotonic() - since > within:
                 if error is not None:
                     raise error
+                wrong = left or frozenset()
                 raise AlikeCheckError(
-                    f"not alike after {within:g} s: {some(left or frozenset())}",
+                    f"not alike after {within:g} s: {some(wrong)}",
                     where=" and ".join(self._hosts),
+                    left=wrong,
                 )
             time.sleep(_POLL)
 

@@ -14,6 +14,7 @@ from typing import Final
 from lab.errors import CheckFailedError, CouldNotError
 from lab.lab import Lab
 from lab.pair.drawing import Round, rounds
+from lab.pair.matrix import TTL
 from lab.pair.measured import Measured
 from lab.pair.shrinking import Shortest, shortest
 from lab.pair.strikes import Strike
@@ -221,7 +222,7 @@ def run(lab: Lab, day: Day, *, shrink_minutes: float) -> None:
     last = STEPS[-1].name
     if "mail_ha" not in chain(last):
         raise GameDayError("there is no step mail_ha: nothing may die yet", where=f"step {last}")
-    days = GameDays(lab=lab, ttl=lab.fleet.lab_ttl.zone, restore=lambda: reach(lab, last))
+    days = GameDays(lab=lab, ttl=TTL, restore=lambda: reach(lab, last))
     played = days.play(day)
     if played.passed:
         lab.report.say(f"[green]ok[/] seed {day.seed}: {len(played.measured)} rounds")

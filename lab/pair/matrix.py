@@ -13,6 +13,9 @@ from typing import Final
 from lab.pair.costs import Cost
 from lab.pair.strikes import CONTROL, PAIR, Kind, Strike, told
 
+TTL: Final = 10.0
+"""Seconds for which anybody may remember where a server was that is not well any more."""
+
 NOTICED: Final = 4.0
 """Seconds until both servers know that an address is dead: two checks, and their time-out."""
 
@@ -50,7 +53,7 @@ class Cell:
         return told(self.strikes)
 
 
-def costs(ttl: float) -> dict[Kind, Cost]:
+def costs(ttl: float = TTL) -> dict[Kind, Cost]:
     """Return what one strike of each kind may cost.
 
     Args:
@@ -78,7 +81,7 @@ def costs(ttl: float) -> dict[Kind, Cost]:
     }  # fmt: skip
 
 
-def matrix(ttl: float) -> tuple[Cell, ...]:
+def matrix(ttl: float = TTL) -> tuple[Cell, ...]:
     """Return every cell.
 
     Args:

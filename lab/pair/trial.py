@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -51,7 +52,8 @@ def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured
     try:
         with prepared(lab, cell.strikes), watch:
             watch.hold(**_BEFORE)
-            doing = means(Faults(lab=lab, marks=watch.marks), _by_operator(lab))
+            faults = Faults(lab=lab, marks=watch.marks)
+            doing = means(faults, _by_operator(lab, faults))
             healed = play(cell.strikes, doing)
             settled = timed(
                 f"{cell.title}: {SETTLED}", lambda: twins.settle(within=cost.alike, begun=healed)
@@ -99,11 +101,25 @@ def timed(subject: str, waiting: Callable[[], float]) -> Verdict:
     return guarded(subject, judged)
 
 
-def _by_operator(lab: Lab) -> Mapping[Kind, Doing]:
+def _by_operator(lab: Lab, faults: Faults) -> Mapping[Kind, Doing]:
     """Return what happens to a host by its operator's hands, not by a fault of the lab's."""
-    operator, faults = operate.in_lab(lab), Faults(lab=lab)
+    operator = operate.in_lab(lab)
 
     def again(host: str) -> None:
         rebuild.rebuild(operator, host)
 
-    return {Kind.WIPED: lambda host: faults.wiped(host, rebuild=lambda: again(host))}
+    @contextmanager
+    def drained(host: str) -> Iterator[None]:
+        # As for planned work: a host is shut down when nobody remembers it.
+        operator.ssh.run(host, [rebuild.DRAIN, "on"])
+        try:
+            time.sleep(rebuild.FORGOTTEN)  # the caches' own wait
+            with faults.shut_down(host):
+                yield
+        finally:
+            operator.ssh.run(host, [rebuild.DRAIN, "off"])
+
+    return {
+        Kind.WIPED: lambda host: faults.wiped(host, rebuild=lambda: again(host)),
+        Kind.DRAIN: drained,
+    }
