@@ -23,7 +23,7 @@ MODULES: Final = "modules"
 REVISION: Final = "REVISION"
 """The file that names the release; Puppet repeats it in every catalog and report."""
 
-_UNUSED: Final = {"spec", ".gitignore"}
+_UNUSED: Final = {"spec", "tests", ".gitignore"}
 _COMMIT_DIGITS: Final = 12
 _DIGEST_DIGITS: Final = 8
 

@@ -1,0 +1,201 @@
+"""A dead peer's messages, delivered by this node: each once, as far as can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path as Directory
+from typing import Final, Protocol
+
+from mail_journal.addresses import Addresses, Target
+from mail_journal.entry import EntryError, Head, Path
+from mail_journal.errors import RefusedError
+from mail_journal.postfix import PostfixError
+from mail_journal.replayed import Replayed
+from mail_journal.store import Held, Store, StoreError
+from mail_journal.witness import Finder, look
+
+NOTHING: Final = Replayed(finals=frozenset())
+
+
+class Delivers(Protocol):
+    """Whoever takes a message for delivery."""
+
+    def deliver(self, head: Head, recipients: Sequence[Path], message: bytes) -> str:
+        """Take it; return what it is called in the queue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be done for one message.
+
+    Attributes:
+        recipients: whom it is to be delivered to; nobody when all is done.
+        finals: every mailbox and address outside that is then seen to.
+    """
+
+    recipients: tuple[Path, ...]
+    finals: frozenset[str]
+
+
+def plan(
+    recipients: Sequence[Path],
+    *,
+    targets: Mapping[str, Target],
+    here: frozenset[str],
+    done: frozenset[str],
+) -> Plan:
+    """Say whom a message has yet to be delivered to.
+
+    An address whose mailboxes all lack it gets it under that very address, so that what stands
+    behind it still counts (``name+folder``). Of an alias of which only some have it, the others get
+    it by themselves. Whoever is outside gets it unless this node has sent it there before: whether
+    the dead one had, nobody knows.
+
+    Args:
+        recipients: those that it was accepted for.
+        targets: where each leads.
+        here: mailboxes that have it.
+        done: mailboxes and addresses that were seen to by an earlier replay.
+    """
+    wanted: list[Path] = []
+    finals: set[str] = set()
+    for one in recipients:
+        target = targets[one.address]
+        whole = target.mailboxes | target.outside
+        finals |= whole
+        needed = whole - here - done
+        if needed == whole and needed:
+            wanted.append(one)
+        else:
+            wanted.extend(Path(address=address) for address in sorted(needed))
+    unique = {one.address: one for one in reversed(wanted)}
+    return Plan(recipients=tuple(reversed(list(unique.values()))), finals=frozenset(finals) | done)
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What a replay found and did.
+
+    Attributes:
+        living: messages of the peer as it is now, which sees to them itself.
+        present: those that need nothing.
+        delivered: those that were delivered, or would be.
+        copies: to how many recipients.
+        wrong: what could not be done, one line each.
+    """
+
+    living: int = 0
+    present: int = 0
+    delivered: int = 0
+    copies: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+class Replay:
+    """Sees to the messages of a node that died.
+
+    Args:
+        store: what it had accepted.
+        mailboxes: Dovecot here.
+        addresses: Postfix's tables.
+        notes: directory where it is noted what was done.
+        reinjector: opens the way into Postfix's queue.
+        tell: is called after each message with how many were looked at.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        mailboxes: Finder,
+        addresses: Addresses,
+        notes: Directory,
+        reinjector: Callable[[ExitStack], Delivers],
+        tell: Callable[[int, int], None],
+    ) -> None:
+        self._store = store
+        self._mailboxes = mailboxes
+        self._addresses = addresses
+        self._notes = notes
+        self._reinjector = reinjector
+        self._tell = tell
+
+    def run(self, *, peer_instance: str, peer_is_dead: bool, apply: bool) -> Report:
+        """Look at every message, and deliver what is missing.
+
+        Args:
+            peer_instance: the life of the peer that answers; empty if none does.
+            peer_is_dead: whether somebody knows that a peer that does not answer is dead.
+            apply: whether to do it.
+
+        Raises:
+            RefusedError: the peer may be alive, and would deliver them, too.
+            JournalError: it cannot be told what is missing.
+        """
+        held = self._store.held()
+        due = [one for one in held if one.head.instance != peer_instance]
+        if due and apply and not peer_instance and not peer_is_dead:
+            raise RefusedError(
+                "the peer does not answer, but it may be alive and cut off: it would deliver its"
+                " messages, too",
+                remedy="If it is dead, say --peer-is-dead",
+            )
+        report = Report(living=len(held) - len(due))
+        targets = {
+            one.address: self._addresses.target(one.address)
+            for entry in due
+            for one in entry.head.recipients
+        }
+        found = look(
+            self._mailboxes,
+            [
+                (targets[one.address].mailboxes, entry.age())
+                for entry in due
+                for one in entry.head.recipients
+            ],
+        )
+        with ExitStack() as stack:
+            way = self._reinjector(stack) if apply and due else None
+            for number, (entry, what, before) in enumerate(self._plans(due, targets, found), 1):
+                self._one(entry, what, before, way, report)
+                self._tell(number, len(due))
+        return report
+
+    def _plans(
+        self,
+        due: Sequence[Held],
+        targets: Mapping[str, Target],
+        found: Mapping[str, frozenset[str]],
+    ) -> Iterator[tuple[Held, Plan, Replayed]]:
+        for entry in due:
+            before = Replayed.read(self._notes, entry.head.id) or NOTHING
+            here = frozenset(user for user, ids in found.items() if entry.head.id in ids)
+            yield (
+                entry,
+                plan(entry.head.recipients, targets=targets, here=here, done=before.finals),
+                before,
+            )
+
+    def _one(
+        self, entry: Held, what: Plan, before: Replayed, way: Delivers | None, report: Report
+    ) -> None:
+        entry_id = entry.head.id
+        queue_ids = before.queue_ids
+        try:
+            if what.recipients and way:
+                head, message = self._store.message(entry_id)
+                queue_ids = (*queue_ids, way.deliver(head, what.recipients, message))
+            if way and not before.whole:
+                Replayed(finals=what.finals, queue_ids=queue_ids, whole=True).write(
+                    self._notes, entry_id
+                )
+        except (EntryError, StoreError, PostfixError) as error:
+            report.wrong.append(f"{entry_id}: {error}")
+            return
+        if what.recipients:
+            report.delivered += 1
+            report.copies += len(what.recipients)
+        else:
+            report.present += 1
