@@ -18,6 +18,7 @@ from mail_journal.counts import Counts
 from mail_journal.entry import Head, Path, new_id
 from mail_journal.errors import JournalError
 from mail_journal.exchange import PeerError
+from mail_journal.mailboxes import NoMailboxError
 from mail_journal.postfix import Queued
 from mail_journal.replayed import Replayed
 from mail_journal.store import Store
@@ -276,3 +277,35 @@ def test_whatever_happens_no_message_is_on_one_disk_only(
             accepted = [it for it in accepted if it in cluster.kept() or it in b]
     for one in accepted:
         assert one in cluster.kept() or one in b or one in thrown_away
+
+
+def test_what_a_wrong_clock_hides_is_looked_for_farther_back(cluster: Cluster) -> None:
+    one = cluster.accept("u@e.test")
+    cluster.leave_queue(one)
+    asked: list[float] = []
+
+    def ids(_: Boxes, user: str, *, since: float) -> frozenset[str]:
+        asked.append(since)
+        return frozenset({one} if since > 3600 and user == "u@e.test" else ())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Boxes, "ids", ids)
+        cluster.rounds()
+        assert cluster.kept() == {one}
+        cluster.rounds()
+    assert cluster.collector.found[Why.DONE] == 1
+    assert max(asked[:2]) < 3600 < asked[-1]
+
+
+def test_a_mailbox_that_is_not_there_lets_nothing_go(cluster: Cluster) -> None:
+    one = cluster.accept("u@e.test")
+    cluster.leave_queue(one)
+
+    def ids(_: Boxes, user: str, *, since: float) -> frozenset[str]:
+        raise NoMailboxError(f"{user} {since}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Boxes, "ids", ids)
+        cluster.rounds(5)
+    assert cluster.kept() == {one}
+    assert cluster.collector.found[Why.AHEAD] == 1

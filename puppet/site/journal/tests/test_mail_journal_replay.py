@@ -101,8 +101,6 @@ ADDRESSES = Addresses(
     mailboxes=frozenset({*NAMES, "void@e.test"}),
     aliases={
         "all@e.test": ("u@e.test", "v@e.test"),
-        "loop@e.test": ("loop@e.test", "pool@e.test"),
-        "pool@e.test": ("loop@e.test", "w@e.test"),
         "out@e.test": ("u@e.test", "x@far.test"),
         "@e.test": ("v@e.test",),
         "u@e.test": ("u@e.test",),
@@ -120,7 +118,6 @@ ADDRESSES = Addresses(
         ("all@e.test", {"u@e.test", "v@e.test"}, set()),
         ("all+x@e.test", {"u@e.test", "v@e.test"}, set()),
         ("out@e.test", {"u@e.test"}, {"x@far.test"}),
-        ("loop@e.test", {"v@e.test", "w@e.test"}, set()),
         ("somebody@e.test", {"v@e.test"}, set()),
         ("void@e.test", set(), set()),
         ("x@far.test", set(), {"x@far.test"}),
@@ -130,10 +127,7 @@ def test_an_address_leads_where_postfix_would_deliver(
     recipient: str, mailboxes: set[str], outside: set[str]
 ) -> None:
     found = ADDRESSES.target(recipient)
-    if recipient != "loop@e.test":
-        assert (found.mailboxes, found.outside) == (mailboxes, outside)
-    else:
-        assert found.mailboxes <= mailboxes
+    assert (found.mailboxes, found.outside) == (mailboxes, outside)
 
 
 @given(

@@ -82,29 +82,29 @@ class Addresses:
 
     def target(self, recipient: str) -> Target:
         """Return where a recipient leads in the end."""
-        return self._follow(recipient.lower(), frozenset())
+        return self.targets([recipient])
 
     def targets(self, recipients: Iterable[str]) -> Target:
         """Return where several recipients lead together."""
         found = Target()
-        for recipient in recipients:
-            found |= self.target(recipient)
+        seen: set[str] = set()
+        left = [one.lower() for one in recipients]
+        while left:
+            address = left.pop()
+            if address in seen:
+                continue
+            seen.add(address)
+            key = next((one for one in self._spellings(address) if one in self.aliases), None)
+            if key is None:
+                found |= self._final(address)
+                continue
+            for to in self.aliases[key]:
+                # Postfix follows an address that leads to itself no further.
+                if to in {address, key}:
+                    found |= self._final(to)
+                else:
+                    left.append(to)
         return found
-
-    def _follow(self, address: str, seen: frozenset[str]) -> Target:
-        spellings = self._spellings(address)
-        for spelling in spellings:
-            if (to := self.aliases.get(spelling)) and spelling not in seen:
-                found = Target()
-                for one in to:
-                    # Postfix follows an address that leads to itself no further.
-                    found |= (
-                        self._final(one)
-                        if one in (address, spelling)
-                        else self._follow(one, seen | {spelling})
-                    )
-                return found
-        return self._final(address)
 
     def _final(self, address: str) -> Target:
         name, _, domain = address.rpartition("@")

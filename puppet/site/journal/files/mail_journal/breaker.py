@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 5.0
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

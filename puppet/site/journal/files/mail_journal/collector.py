@@ -17,7 +17,7 @@ from mail_journal.errors import JournalError
 from mail_journal.exchange import PeerError
 from mail_journal.replayed import Replayed
 from mail_journal.store import Held, Store
-from mail_journal.witness import Finder, look
+from mail_journal.witness import FAR_BACK, Finder, look
 
 INTERVAL: Final = 10.0
 YOUNGEST: Final = 5.0
@@ -113,14 +113,18 @@ class Collector:
             held.head.id: addresses.targets(one.address for one in held.head.recipients).mailboxes
             for held in due
         }
-        ages = {held.head.id: held.age() for held in due}
+        # Somebody's clock may be off: before an entry is given up, it is looked for farther back.
+        ages = {
+            held.head.id: held.age() + (FAR_BACK if self._missed[held.head.id] else 0)
+            for held in due
+        }
         ids = look(self._mailboxes, [(mailboxes[one], ages[one]) for one in ages])
         cases = {
             held.head.id: Case(
                 instance=held.head.instance,
                 mailboxes=mailboxes[held.head.id],
                 here=frozenset(
-                    user for user in mailboxes[held.head.id] if held.head.id in ids[user]
+                    user for user in mailboxes[held.head.id] if held.head.id in ids.get(user, ())
                 ),
                 missed=self._missed[held.head.id],
             )

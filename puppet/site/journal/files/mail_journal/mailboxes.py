@@ -13,8 +13,8 @@ from typing import Any, Final
 from mail_journal.entry import HEADER, id_in
 from mail_journal.errors import CouldNotError
 
-MARGIN: Final = 7200.0
-"""Seconds that clocks may be off."""
+MARGIN: Final = 120.0
+"""Seconds by which a message may have come earlier than asked for."""
 
 TIMEOUT: Final = 60.0
 _NO_USER: Final = 67
@@ -23,6 +23,10 @@ _FIELD: Final = f"hdr.{HEADER.lower()}"
 
 class MailboxesError(CouldNotError):
     """Dovecot cannot be asked."""
+
+
+class NoMailboxError(MailboxesError):
+    """Dovecot does not know such a mailbox."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,7 @@ class Mailboxes:
             since: how many seconds ago it may have come at most.
 
         Raises:
+            NoMailboxError: Dovecot does not know it.
             MailboxesError: Dovecot does not answer.
         """
         return frozenset(copy.id for copy in self.copies(user, since=since))
@@ -130,6 +135,6 @@ class Mailboxes:
             ) from error
         if kind == "error":
             if content.get("exitCode") == _NO_USER:
-                return []
+                raise NoMailboxError("there is no such mailbox", where=str(parameters.get("user")))
             raise MailboxesError(f"doveadm {command} failed: {content}", where=self._url)
         return content

@@ -130,6 +130,10 @@ def run(config: Config) -> None:
     sender = Sender(peer=peer, counts=counts, seconds=config.timeout)
     JournalMilter.sender = sender
     JournalMilter.instance = read(config.spool)
+    if not JournalMilter.instance:
+        raise CouldNotError(
+            "this node's disks carry no id", remedy="`mail-journal prepare` writes it"
+        )
     JournalMilter.directory = config.spool
     threading.Thread(target=sender.watch, name="watch", daemon=True).start()
     threading.Thread(

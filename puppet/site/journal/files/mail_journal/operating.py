@@ -26,6 +26,8 @@ STEP: Final = 200
 """Messages after which a line says how far it got."""
 
 LONGEST_QUEUE: Final = 30 * 86400.0
+RETURN: Final = 7 * 86400.0
+"""Seconds for which a node may have been away whose second copies are still looked for."""
 
 
 def render(found: Mapping[str, Any]) -> str:
@@ -98,19 +100,23 @@ def rejoin(config: Config, options: argparse.Namespace) -> Exit:
         )
     waiting = [] if options.alone else _waiting(the_addresses(config))
     # Whoever synchronizes changes something; a dry run does not.
-    if options.sync and options.apply and not options.alone:
+    synced = options.sync and options.apply and not options.alone
+    if synced:
         _sync(options.sync)
     named = [one for one in waiting if one.entry_id]
     gone = purgeable(named, found=_found(config, named), replayed=_replayed(config, named))
+    done = "were purged" if options.apply else "would be purged (--apply)"
     if options.apply:
         postfix.purge([one.queue_id for one in gone])
-        if not options.no_start:
-            postfix.start()
-    done = "were purged" if options.apply else "would be purged (--apply)"
     print(
         f"{len(waiting)} messages in the queue: {len(gone)} {done}, because the other node has"
         f" seen to them; {len(waiting) - len(gone)} stay"
     )
+    # What was delivered on both nodes is twice in a mailbox now.
+    if synced and _dedupe(config, apply=True, since=RETURN):
+        _sync(options.sync)
+    if options.apply and not options.no_start:
+        postfix.start()
     return Exit.OK
 
 
@@ -169,16 +175,22 @@ def dedupe(config: Config, options: argparse.Namespace) -> Exit:
     Raises:
         JournalError: Dovecot does not answer.
     """
+    _dedupe(config, apply=options.apply, since=options.since * 3600)
+    return Exit.OK
+
+
+def _dedupe(config: Config, *, apply: bool, since: float) -> int:
+    """Remove second copies, or only name them; return how many there are."""
     mailboxes = the_mailboxes(config)
     users = mailboxes.users()
     number = 0
     for at, user in enumerate(users, 1):
-        for copy in surplus(mailboxes.copies(user, since=options.since * 3600)):
+        for copy in surplus(mailboxes.copies(user, since=since)):
             number += 1
             print(f"{user}: {copy.folder}, number {copy.uid}")
-            if options.apply:
+            if apply:
                 mailboxes.expunge(user, folder=copy.folder, uid=copy.uid)
         _say_progress(at, len(users))
-    done = "were removed" if options.apply else "would be removed (--apply)"
+    done = "were removed" if apply else "would be removed (--apply)"
     print(f"{number} second copies {done} from {len(users)} mailboxes")
-    return Exit.OK
+    return number

@@ -14,7 +14,7 @@ from mail_journal.errors import RefusedError
 from mail_journal.postfix import PostfixError
 from mail_journal.replayed import Replayed
 from mail_journal.store import Held, Store, StoreError
-from mail_journal.witness import Finder, look
+from mail_journal.witness import FAR_BACK, Finder, look
 
 NOTHING: Final = Replayed(finals=frozenset())
 
@@ -151,7 +151,7 @@ class Replay:
         found = look(
             self._mailboxes,
             [
-                (targets[one.address].mailboxes, entry.age())
+                (targets[one.address].mailboxes, entry.age() + FAR_BACK)
                 for entry in due
                 for one in entry.head.recipients
             ],

@@ -167,7 +167,9 @@ class Reporter:
             lines.append(f'{_PREFIX}verdicts{{why="{why.name.lower()}"}} {number}')
         for where, counts in (("store", self._counts.all()), ("milter", self._milter())):
             for name, count in sorted(counts.items()):
-                if name in _SINGLE:
+                if name.endswith(("_sum", "_count")):
+                    lines.append(f"{_PREFIX}{where}_{name} {count:.10g}")
+                elif name in _SINGLE:
                     lines += _sample(f"{where}_{name}", "gauge", count)
                 else:
                     lines += _sample(f"{where}_{name}_total", "counter", count)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mail_journal import postfix
 from mail_journal.entry import is_id
+from mail_journal.mailboxes import NoMailboxError
 from mail_journal.replayed import Replayed
+
+FAR_BACK: Final = 86400.0
+"""Seconds by which a clock may be off at most for a message to be found nevertheless."""
 
 
 class Finder(Protocol):
@@ -69,7 +74,12 @@ class Witness:
             "entries": {
                 entry_id: {
                     "queued": one["queue_id"] in queued,
-                    "mailboxes": [user for user in one["mailboxes"] if entry_id in found[user]],
+                    # Of a mailbox that is not there, nobody can say what it had.
+                    "mailboxes": [
+                        user
+                        for user in one["mailboxes"]
+                        if user not in found or entry_id in found[user]
+                    ],
                 }
                 for entry_id, one in entries.items()
             },
@@ -86,7 +96,7 @@ def look(
         wanted: of each message, its mailboxes and how many seconds ago it came.
 
     Returns:
-        The ids in each mailbox.
+        The ids in each mailbox that there is.
 
     Raises:
         MailboxesError: Dovecot does not answer.
@@ -95,4 +105,8 @@ def look(
     for users, age in wanted:
         for user in users:
             since[user] = max(since.get(user, 0.0), age)
-    return {user: mailboxes.ids(user, since=age) for user, age in sorted(since.items())}
+    found = {}
+    for user, age in sorted(since.items()):
+        with suppress(NoMailboxError):
+            found[user] = mailboxes.ids(user, since=age)
+    return found
