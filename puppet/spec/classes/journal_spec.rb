@@ -12,7 +12,7 @@ describe 'journal' do
       'doveadm_password' => sensitive('doveadm-password'),
     }
   end
-  let(:config) do
+  let(:written) do
     content = catalogue.resource('file', '/etc/mail-journal/config.json')[:content]
     JSON.parse(content.respond_to?(:unwrap) ? content.unwrap : content)
   end
@@ -33,7 +33,7 @@ describe 'journal' do
   end
 
   it 'tells the programs what they need' do
-    expect(config).to include(
+    expect(written).to include(
       'listen' => '10.83.0.10', 'peer' => '10.83.0.20', 'port' => 8725,
       'secret' => 's' * 32, 'doveadm_password' => 'doveadm-password',
       'recipient_delimiter' => '+', 'max_bytes' => 4 * 1024**3

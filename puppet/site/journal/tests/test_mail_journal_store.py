@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 from pathlib import Path as Directory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mail_journal import synced as synced_files
 from mail_journal.entry import EntryError, Head, Path, new_id
 from mail_journal.instance import NAME, ensure, read
 from mail_journal.replayed import Replayed, forget
 from mail_journal.store import BLOCK, FullError, MismatchError, Store, StoreError
+from mail_journal.synced import DirectorySync
 
 MESSAGE = b"X-Mail-Journal: x\r\nSubject: hello\r\n\r\nhello\r\n"
 
@@ -187,3 +190,60 @@ def test_notes_of_a_replay_stay_while_somebody_can_ask(tmp_path: Directory) -> N
     forget(tmp_path, kept=[kept], older=3600)
     assert Replayed.read(tmp_path, kept) == Replayed.read(tmp_path, young) == note
     assert Replayed.read(tmp_path, old) is None
+
+
+def test_names_of_many_are_synced_together_and_none_too_early(
+    tmp_path: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[set[str]] = []
+    busy = threading.Lock()
+
+    def sync(directory: Directory) -> None:
+        with busy:
+            # What is there when it begins is what is on the disk when it ends.
+            names = {path.name for path in directory.iterdir()}
+            threading.Event().wait(0.02)
+            synced.append(names)
+
+    monkeypatch.setattr(synced_files, "sync_directory", sync)
+    names = DirectorySync(tmp_path)
+    wrong: list[str] = []
+
+    def write(name: str) -> None:
+        (tmp_path / name).touch()
+        names.sync()
+        if not any(name in one for one in synced):
+            wrong.append(name)
+
+    threads = [threading.Thread(target=write, args=(str(number),)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(synced) < 40
+
+
+def test_whoever_waits_for_a_sync_that_fails_is_not_told_that_it_worked(
+    tmp_path: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync(_: Directory) -> None:
+        threading.Event().wait(0.01)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(synced_files, "sync_directory", sync)
+    names = DirectorySync(tmp_path)
+    failed: list[bool] = []
+
+    def write() -> None:
+        try:
+            names.sync()
+        except OSError:
+            failed.append(True)
+
+    threads = [threading.Thread(target=write) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(failed) == 10

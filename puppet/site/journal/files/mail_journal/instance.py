@@ -14,7 +14,7 @@ from typing import Final
 
 from mail_journal.entry import is_id, new_id
 from mail_journal.errors import CouldNotError
-from mail_journal.store import write_synced
+from mail_journal.synced import write_synced
 
 NAME: Final = ".mail-journal-instance"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from mail_journal.errors import CouldNotError
-from mail_journal.store import write_synced
+from mail_journal.synced import write_synced
 
 
 class ReplayedError(CouldNotError):

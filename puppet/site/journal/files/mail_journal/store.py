@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from mail_journal.entry import LONGEST_HEAD, EntryError, Head, is_id
 from mail_journal.errors import CouldNotError
+from mail_journal.synced import DirectorySync
 
 BLOCK: Final = 256 * 1024
 TRAILER: Final = hashlib.sha256().digest_size
@@ -80,6 +81,7 @@ class Store:
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._coming: set[str] = set()
+        self._names = DirectorySync(directory)
         self.bytes = 0
         self.damaged = 0
 
@@ -202,7 +204,7 @@ class Store:
             # Renamed before it is synced: one transaction of the file system has both.
             part.rename(self.directory / entry_id)
             os.fsync(file.fileno())
-            sync_directory(self.directory)
+            self._names.sync()
         self._add(
             Held(
                 head=head,
@@ -302,31 +304,3 @@ def check(path: Path) -> Head:
     if head.id != path.name:
         raise EntryError("it is called by another id than its own", where=str(path))
     return head
-
-
-def sync_directory(directory: Path) -> None:
-    """Bring the names in a directory to the disk.
-
-    Raises:
-        OSError: that failed.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Replace a small file in one step; it is on the disk when this returns.
-
-    Raises:
-        OSError: that failed.
-    """
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
-    sync_directory(path.parent)
