@@ -39,7 +39,7 @@ MADE_BY_STEPS = (
     "lab/steps/phases.py",
 )
 # The pinned modules are covered by their lock file, and may not be there yet.
-IGNORED = {"__pycache__", "spec", "modules", ".gitignore"}
+IGNORED = {"__pycache__", "spec", "tests", "modules", ".gitignore"}
 KEEPSAKES = ("secrets", "ssh")
 # What the machines of the world are made with.
 WORLD_KEYS = ("secrets/world.json", "ssh/id_ed25519.pub")
