@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socketserver
 import struct
 import threading
@@ -17,7 +18,9 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.zone
 
-PORT = 5399
+# A process has its own, or two runs at once would be in each other's way; below what the kernel
+# hands out by itself.
+PORT = 10_000 + os.getpid() % 20_000
 NS, CNAME, A, AAAA = (dns.rdatatype.from_text(t) for t in ("NS", "CNAME", "A", "AAAA"))
 
 
