@@ -21,7 +21,7 @@
 class journal (
   Stdlib::IP::Address::Nosubnet $listen,
   Stdlib::IP::Address::Nosubnet $peer,
-  Sensitive[String[32]] $secret,
+  Sensitive[String[1]] $secret,
   Sensitive[String[1]] $doveadm_password,
   Stdlib::HTTPUrl $doveadm_url = 'http://127.0.0.1:8083/doveadm/v1',
   Stdlib::Port $port = 8725,
@@ -34,6 +34,11 @@ class journal (
   Integer[0] $min_free = 536870912,
   Integer[60] $max_age = 86400,
 ) {
+  # Sensitive hides its length from the type.
+  if length($secret.unwrap) < 32 {
+    fail('journal: the secret has less than 32 characters')
+  }
+
   $etc = '/etc/mail-journal'
   $lib = '/usr/local/lib/mail-journal'
   $spool = '/var/lib/mail-journal'
