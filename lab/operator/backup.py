@@ -34,6 +34,9 @@ _CACHE: Final = "/var/tmp/generalprove-backup"  # noqa: S108 - left out of the b
 
 _SCRATCH: Final = f"{STORE}/read-back"
 _SECONDS: Final = 24 * 3600.0
+_AT_ONCE: Final = 16
+"""Files that are sent at once: each waits for an answer after every 32 kB of it."""
+
 # Whatever vanished while it was read: the comparison knows what to think of it.
 _INCOMPLETE: Final = 3
 _ROOM: Final = 2.2
@@ -149,7 +152,8 @@ class Backup:
             pkill -x restic && while pgrep -x restic >/dev/null; do sleep 0.1; done
             restic() {{
                 command restic --cache-dir {_CACHE} --repo sftp:store:{self.repository} \\
-                    -o sftp.command='ssh -F {_HERE}/ssh_config store -s sftp' "$@"
+                    -o sftp.command='ssh -F {_HERE}/ssh_config store -s sftp' \\
+                    -o sftp.connections={_AT_ONCE} "$@"
             }}
             restic cat config >/dev/null 2>&1 || restic init >/dev/null || exit 1
             restic unlock >/dev/null || exit 1
