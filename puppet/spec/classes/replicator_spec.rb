@@ -70,6 +70,11 @@ describe 'replicator' do
       .and match(/^ProtectSystem=strict$/).and match(/^CapabilityBoundingSet=$/)
   end
 
+  it 'is there after a boot' do
+    is_expected.to contain_service('replicator.service').with_ensure('running').with_enable(true)
+    expect(content('/etc/systemd/system/replicator.service')).to match(/^\[Install\]\nWantedBy=multi-user\.target$/)
+  end
+
   it 'starts anew with every change of itself' do
     %w[/usr/local/lib/replicator/replicator /usr/local/sbin/replicator /etc/replicator/settings.json
        /etc/replicator/password].each do |path|

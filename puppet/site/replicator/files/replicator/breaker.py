@@ -1,8 +1,8 @@
 """Whether it makes sense to sync with the peer at all.
 
 A connect to a peer that has vanished hangs for half a minute. So all users share one breaker: it
-opens when the peer does not answer, is tried with a probe from time to time, and lets one sync
-through before it closes again. Pure: time is an argument.
+opens when the peer does not answer, is tried with a probe from time to time, and is half open from
+the first answer until a sync has worked. Pure: time is an argument.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ class Breaker:
     def failed(self, user: str, *, now: float) -> None:
         """Take note of a user's sync that failed, for whatever reason."""
         self._failed.add(user)
-        if self.state is State.HALF_OPEN or (
-            self.state is State.CLOSED and len(self._failed) >= self._tolerated
-        ):
+        if self.state is not State.OPEN and len(self._failed) >= self._tolerated:
             self._open(now=now)
 
     def unreachable(self, *, now: float) -> None:
@@ -83,6 +81,7 @@ class Breaker:
         """
         if self.state is not State.OPEN or now < self._probe_at:
             return False
+        self._failed.clear()
         self._become(State.HALF_OPEN, now=now)
         return True
 

@@ -149,4 +149,5 @@ def _result(command: str, body: bytes) -> Any:  # noqa: ANN401 - JSON
     if kind == "doveadmResponse":
         return value
     code = value.get("exitCode") if isinstance(value, dict) else None
-    raise DoveadmError(f"doveadm {command}: {value}", code=code)
+    why = f"{value}" if code is None else f"exit code {code}; Dovecot's log says more"
+    raise DoveadmError(f"doveadm {command}: {why}", code=code)

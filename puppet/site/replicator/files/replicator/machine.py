@@ -290,7 +290,7 @@ class Machine:
         not count; but there is an end to that, too.
         """
         parallel = self._limits.parallel
-        allowed = {State.CLOSED: parallel, State.HALF_OPEN: 1, State.OPEN: 0}[self._breaker.state]
+        allowed = 0 if self._breaker.state is State.OPEN else parallel
         turned = self._breaker.since
         counted = sum(job.started >= turned for job in self._jobs.values())
         return counted >= allowed or len(self._jobs) >= parallel * HANGING

@@ -69,6 +69,7 @@ class Service:
         self._probed_at = 0.0
         self._listing = False
         self._list_at: float | None = None
+        self._list_error = ""
         self._sweep_began = 0.0
         self._sweep_seconds = 0.0
         self._sweep_ended = 0.0
@@ -251,9 +252,12 @@ class Service:
         now = self._loop.time()
         self._listing = False
         if isinstance(users, DoveadmError):
-            LOG.warning("nobody can be swept yet: %s", users)
+            if self._list_error != str(users):
+                LOG.warning("nobody can be swept yet: %s", users)
+            self._list_error = str(users)
             self._list_at = now + LIST_SECONDS
         else:
+            self._list_error = ""
             self._sweep_began = now
             self._machine.sweep(users, now=now)
             self._note_sweep(now)
