@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mail_journal.addresses import Addresses
 from mail_journal.collect import ROUNDS, Case, There, Why, judge
-from mail_journal.collector import Collector
+from mail_journal.collector import PATIENCE, Collector
 from mail_journal.counts import Counts
 from mail_journal.entry import Head, Path, new_id
 from mail_journal.errors import JournalError
@@ -295,6 +295,25 @@ def test_what_a_wrong_clock_hides_is_looked_for_farther_back(cluster: Cluster) -
         cluster.rounds()
     assert cluster.collector.found[Why.DONE] == 1
     assert max(asked[:2]) < 3600 < asked[-1]
+
+
+def test_a_copy_that_a_wrong_clock_hides_is_found_in_the_end(cluster: Cluster) -> None:
+    one = cluster.accept("u@e.test")
+    cluster.leave_queue(one)
+    cluster.at_a["u@e.test"] = {one}
+    real = Boxes.ids
+
+    def ids(box: Boxes, user: str, *, since: float) -> frozenset[str]:
+        if box._content is cluster.at_b:
+            return frozenset({one} if since > 3600 else ())
+        return real(box, user, since=since)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Boxes, "ids", ids)
+        cluster.rounds(PATIENCE - 1)
+        assert cluster.kept() == {one}
+        cluster.rounds()
+    assert cluster.kept() == set()
 
 
 def test_a_mailbox_that_is_not_there_lets_nothing_go(cluster: Cluster) -> None:

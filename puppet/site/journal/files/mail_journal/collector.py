@@ -24,6 +24,9 @@ YOUNGEST: Final = 5.0
 """Seconds for which nobody asks about an entry: mostly it is not delivered yet."""
 
 AT_ONCE: Final = 1000
+PATIENCE: Final = 6
+"""Every so many rounds an entry is looked for farther back that is not here yet."""
+
 NOTES: Final = 30 * 86400.0
 """Seconds for which notes of a replay are kept for the peer to ask about."""
 
@@ -71,6 +74,7 @@ class Collector:
         self._counts = counts
         self._queue = queue
         self._missed: Counter[str] = Counter()
+        self._ahead: Counter[str] = Counter()
         self.found: Mapping[Why, int] = {}
 
     def run(self) -> None:
@@ -100,22 +104,26 @@ class Collector:
         for at in range(0, len(due), AT_ONCE):
             found.update(self._some(due[at : at + AT_ONCE], addresses))
         self.found = found
-        self._missed = Counter(
-            {one: times for one, times in self._missed.items() if self._store.get(one)}
-        )
+        for counter in (self._missed, self._ahead):
+            for entry_id in [one for one in counter if not self._store.get(one)]:
+                del counter[entry_id]
         self._counts.set("last_round", time.time())
         replayed.forget(
             self._notes, kept=(held.head.id for held in self._store.held()), older=NOTES
         )
+
+    def _far_back(self, entry_id: str) -> bool:
+        return bool(self._missed[entry_id]) or self._ahead[entry_id] % PATIENCE == PATIENCE - 1
 
     def _some(self, due: Sequence[Held], addresses: Addresses) -> Counter[Why]:
         mailboxes = {
             held.head.id: addresses.targets(one.address for one in held.head.recipients).mailboxes
             for held in due
         }
-        # Somebody's clock may be off: before an entry is given up, it is looked for farther back.
+        # Somebody's clock may be off: now and then, and before an entry is given up, it is looked
+        # for farther back.
         ages = {
-            held.head.id: held.age() + (FAR_BACK if self._missed[held.head.id] else 0)
+            held.head.id: held.age() + (FAR_BACK if self._far_back(held.head.id) else 0)
             for held in due
         }
         ids = look(self._mailboxes, [(mailboxes[one], ages[one]) for one in ages])
@@ -138,6 +146,7 @@ class Collector:
                 why = Why.DONE
             verdicts[why] += 1
             self._missed[entry_id] = case.missed + 1 if why is Why.NOWHERE else 0
+            self._ahead[entry_id] += why is Why.AHEAD
             if why.goes:
                 self._store.discard(entry_id)
                 self._counts.add("collected")
