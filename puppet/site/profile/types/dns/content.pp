@@ -2,6 +2,11 @@
 #
 # Times are seconds. Names of records are relative to the zone, `@` is the zone itself; values are
 # written as in a master file (RFC 1035), names in them with the last dot.
+#
+# A record set of type LUA is a name whose answer is computed, for each type that its values begin
+# with: `A "ifurlup('http://www.example/healthz', {'192.0.2.1', '192.0.2.2'}, {selector='all'})"`.
+# Its addresses are those in quotes; a piece of the program has at most 255 bytes, and several stand
+# side by side.
 type Profile::Dns::Content = Struct[{
     soa     => Struct[{
         mname   => String[1],
