@@ -45,6 +45,25 @@ def test_failures_are_told_by_the_first(code: int) -> None:
         judge(ended(code, said), failed(2), seconds=1.0)
 
 
+def test_a_command_that_failed_is_told_by_what_it_said() -> None:
+    paths = [
+        f"/Stage[main]/Profile::Dns/Profile::Dns::Primary[{z}]/Exec[dns: load {z}]" for z in "ab"
+    ]
+    notices = [
+        f"Notice: {path}/returns: {word}" for path in paths for word in ("Loading", path[-2])
+    ]
+    errors = [
+        f"Error: {each}"
+        for path in paths
+        for each in (
+            "'/usr/local/sbin/pdns-zone load' returned 1 instead of one of [0]",
+            f"{path}/returns: change from 'notrun' to ['0'] failed: returned 1",
+        )
+    ]
+    with pytest.raises(PuppetCheckError, match=r"2 resources: Exec\[dns: load a\]: a$"):
+        judge(ended(6, "\n".join([*notices, *errors])), failed(2), seconds=1.0)
+
+
 def test_a_failure_is_one_whatever_the_exit_code_says() -> None:
     with pytest.raises(PuppetCheckError):
         judge(ended(0), failed(1), seconds=1.0)

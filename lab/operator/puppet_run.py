@@ -74,10 +74,21 @@ def judge(done: Result, summary: Mapping[str, Mapping[str, object]], *, seconds:
     )
     if done.code in _FAILURE or run.failed:
         raise PuppetCheckError(
-            f"Puppet failed at {run.failed} resources: {_first(errors, said[-1:])}",
+            f"Puppet failed at {run.failed} resources: {_first(_reasons(said), errors, said[-1:])}",
             where=done.host,
         )
     return run
+
+
+def _reasons(said: Sequence[str]) -> list[str]:
+    """Return why commands failed: what each said last, with the resource that it is."""
+    words = {
+        found[1]: found[2]
+        for line in said
+        if (found := re.match(r"Notice: (/Stage.*)/returns: (.*)", line))
+    }
+    failed = (re.match(r"Error: (/Stage.*/(.*?\]))/returns: change from", line) for line in said)
+    return [f"{each[2]}: {words[each[1]]}" for each in failed if each and each[1] in words]
 
 
 def _first(*choices: Sequence[str]) -> str:
