@@ -22,6 +22,9 @@ describe 'profile::firewall::allow' do
     { 'ports' => [9100], 'from' => 'mesh' } => [
       'iifname "wg0" tcp dport { 9100 } accept',
     ],
+    { 'ports' => [8081], 'from' => { 'mesh' => ['bergen'] } } => [
+      'iifname "wg0" ip saddr 10.83.0.20 tcp dport { 8081 } accept',
+    ],
     { 'ports' => [25], 'from' => ['198.18.0.25', 'fd18::/48'] } => [
       'ip saddr 198.18.0.25 tcp dport { 25 } accept',
       'ip6 saddr fd18::/48 tcp dport { 25 } accept',
