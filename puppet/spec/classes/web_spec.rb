@@ -6,7 +6,7 @@ describe 'profile::web' do
   let(:pre_condition) { "$role = 'base'" }
   let(:served) { [] }
   let(:more) { {} }
-  let(:params) { { 'served' => served, 'sites' => sites, 'max_age' => 0 }.merge(more) }
+  let(:params) { { 'served' => served, 'sites' => sites, 'hosts' => [], 'max_age' => 0 }.merge(more) }
   let(:edge) { catalogue.resource('file', '/etc/haproxy/haproxy.cfg')[:content] }
 
   sites = {
@@ -158,5 +158,103 @@ describe 'profile::web' do
         expect(file[:mode]).to eq('0600')
       end
     end
+
+    it 'tells those who ask whether names may lead here, and that a drained host does not want them' do
+      is_expected.to contain_file('/var/lib/fleet/drain.map').with_replace(false)
+      expect(edge).to match(/return status 503 .* if healthz .*drain\.map/)
+        .and match(/return status 200 .* if healthz$/)
+    end
+
+    it 'stands alone' do
+      expect(edge).not_to match(/httpchk|frontend peers/)
+      is_expected.not_to contain_profile__firewall__allow('web for peers')
+      is_expected.not_to contain_package('syncthing')
+    end
+
+    context 'with another host that serves them as well' do
+      let(:sites) { sites.merge('book' => sites['book'].merge('appended' => ['entries.txt'])) }
+      let(:more) do
+        {
+          'hosts' => %w[oslo bergen],
+          'replicas' => {
+            'oslo' => { 'device' => device('A'), 'certificate' => "of Oslo\n" },
+            'bergen' => { 'device' => device('B'), 'certificate' => "of Bergen\n" },
+          },
+          'replica_key' => sensitive("a key\n"),
+        }
+      end
+      let(:replica) { catalogue.resource('file', '/etc/web-replica/book/config.xml')[:content] }
+
+      def device(letter)
+        ([letter * 7] * 8).join('-')
+      end
+
+      it { is_expected.to compile.with_all_deps }
+
+      it 'goes there when its own nginx does not answer, and what may have arrived goes nowhere twice' do
+        expect(edge)
+          .to match(/^    server nginx 127\.0\.0\.1:8080 check inter 1s fall 2 rise 2 /)
+          .and match(/^    server bergen 10\.83\.0\.20:8081 check inter 1s fall 2 rise 2 backup$/)
+          .and match(/^    http-request disable-l7-retry unless METH_GET$/)
+      end
+
+      it 'is there for that host, which comes through the mesh, with its own nginx and no other' do
+        is_expected.to contain_profile__firewall__allow('web for peers')
+          .with_ports([8081]).with_from({ 'mesh' => ['bergen'] })
+        expect(edge).to match(/^    bind 10\.83\.0\.10:8081 transparent$/)
+          .and match(/^backend book-own\n    server nginx 127\.0\.0\.1:8080\n\n/)
+      end
+
+      it 'is well while somebody serves the site' do
+        expect(edge).to include("acl served-book srv_is_up(book-here/nginx)\n    acl served-book srv_is_up(book-here/bergen)")
+          .and match(/return status 503 .* if healthz \{ var\(txn\.site\) -m str book \} !served-book$/)
+      end
+
+      it 'asks a site that has programs whether there is anybody to run them' do
+        is_expected.to contain_file('/etc/php/8.4/fpm/pool.d/book.conf').with_content(%r{^ping\.path = /healthz$})
+        is_expected.to contain_file('/etc/nginx/sites-enabled/book')
+          .with_content(%r{location = /healthz \{\n.*fastcgi_pass unix:/run/php/book\.sock;}m)
+      end
+
+      it 'replicates what its programs write with that host alone' do
+        expect(replica).to include('<address>tcp://127.0.0.1:22200</address>')
+          .and include('<listenAddress>tcp://127.0.0.1:22100</listenAddress>')
+        expect(edge).to match(/^    bind 10\.83\.0\.10:22000 transparent tcp-ut 4s$/)
+          .and match(/^    bind 127\.0\.0\.1:22200\n    server bergen 10\.83\.0\.20:22000 tcp-ut 4s$/)
+        expect(replica)
+          .to include('<gui enabled="false">')
+          .and match(/globalAnnounceEnabled>false.*localAnnounceEnabled>false.*relaysEnabled>false.*natEnabled>false/m)
+        is_expected.to contain_profile__firewall__allow('web data')
+          .with_ports([22_000]).with_from({ 'mesh' => ['bergen'] })
+        is_expected.to contain_service('web-replica-book.service')
+          .that_subscribes_to('File[/etc/web-replica/book/config.xml]')
+        expect(catalogue.resource('file', '/etc/web-replica/book/key.pem').sensitive_parameters).to include(:content)
+      end
+
+      it 'exchanges lines where lines are appended' do
+        is_expected.to contain_file('/srv/www/book/shared/data/.stignore').with_content("/entries.txt\n")
+        is_expected.to contain_profile__systemd__unit('web-lines-book.service')
+          .with_content(%r{^ExecStart=/usr/local/sbin/web-lines oslo /srv/www/book/shared/data \S+ entries\.txt$})
+          .with_content(/^User=web-book$/).with_content(/^PrivateNetwork=yes$/)
+      end
+    end
+  end
+
+  context 'when others serve the sites' do
+    let(:served) { %w[blog short book] }
+    let(:more) { { 'hosts' => ['bergen'] } }
+
+    it { is_expected.not_to contain_package('haproxy') }
+  end
+end
+
+describe 'profile::web' do
+  include_context 'with a host', 'bergen'
+
+  let(:pre_condition) { "$role = 'base'" }
+  let(:params) { { 'served' => ['blog'], 'sites' => { 'blog' => { 'names' => ['www'] } }, 'max_age' => 0, 'hosts' => [] } }
+
+  context 'on the standby, while production serves alone' do
+    it { is_expected.not_to contain_package('haproxy') }
   end
 end

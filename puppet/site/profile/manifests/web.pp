@@ -1,9 +1,14 @@
 # @summary The web: HAProxy at the edge, nginx behind it, PHP for the sites that have programs.
 #
-# Which sites this host has follows the stage of the migration; without any there is no server.
+# Which sites this host has follows the stage of the migration; without any there is no server. Hosts
+# that serve together stand in for each other: what answers here, nginx here or that of the others,
+# is the edge's to see. What programs write is replicated among them.
 #
 # @param sites every site of the fleet
-# @param served names of those that this host serves
+# @param served names of those that are served
+# @param hosts who serves them together; production alone while there are none
+# @param replicas how the hosts know each other when they replicate what programs write
+# @param replica_key key of this host's certificate among them, PEM
 # @param acme who issues certificates; until the stage says so there is no HTTPS
 # @param account_key key of the account there, PEM
 # @param passage the way to the server that the sites come from, while there is one
@@ -12,6 +17,9 @@
 class profile::web (
   Hash[Profile::Web::Name, Profile::Web::Description] $sites = {},
   Array[Profile::Web::Name] $served = [],
+  Array[Fleet::Name] $hosts = [],
+  Hash[Fleet::Name, Profile::Web::Replica] $replicas = {},
+  Optional[Sensitive[String[1]]] $replica_key = undef,
   Optional[Profile::Web::Acme] $acme = undef,
   Optional[Sensitive[String[1]]] $account_key = undef,
   Optional[Profile::Web::Passage] $passage = undef,
@@ -20,7 +28,13 @@ class profile::web (
 ) {
   include fleet
 
-  unless $served.empty {
+  $here = $hosts.empty ? {
+    true  => fleet::me()['role'] == 'production',
+    false => $trusted['hostname'] in $hosts,
+  }
+
+  if $here and !$served.empty {
+    $peers = $hosts - $trusted['hostname']
     $mine = $sites.filter |$name, $site| {
       $site['service'] ? {
         undef   => $name in $served,
@@ -30,6 +44,7 @@ class profile::web (
 
     class { 'profile::web::edge':
       sites       => $mine,
+      peers       => $peers,
       thumbprint  => $acme ? {
         undef   => undef,
         default => $acme['thumbprint'],
@@ -44,6 +59,15 @@ class profile::web (
     $mine.each |$name, $site| {
       profile::web::site { $name:
         site => $site,
+      }
+    }
+
+    unless $peers.empty {
+      class { 'profile::web::replication':
+        sites    => $mine,
+        peers    => $peers,
+        replicas => $replicas,
+        key      => $replica_key,
       }
     }
 

@@ -2,4 +2,5 @@
 class role::standby {
   include profile::base
   include profile::dns
+  include profile::web
 }

@@ -1,6 +1,7 @@
 # @summary HAProxy: who comes from the world, comes here.
 #
 # @param sites the sites of this host
+# @param peers hosts that serve the same sites
 # @param thumbprint of the account that certificates are issued to: every challenge is answered,
 #   whichever host asked for the certificate
 # @param passage the way to the server that the sites come from
@@ -8,12 +9,16 @@
 # @param max_age seconds for which browsers shall remember that a name answers over HTTPS
 class profile::web::edge (
   Hash[Profile::Web::Name, Profile::Web::Description, 1] $sites,
+  Array[Fleet::Name] $peers = [],
   Optional[String[1]] $thumbprint = undef,
   Optional[Profile::Web::Passage] $passage = undef,
   Optional[Sensitive[String[1]]] $passage_key = undef,
   Integer[0] $max_age = 0,
 ) {
+  include profile::drain
+
   $etc = '/etc/haproxy'
+  $peer_port = 8081
   $state = '/var/lib/fleet-web'
   $defaults = $sites.filter |$name, $site| { pick($site['default'], false) }
   $names = $sites.map |$name, $site| {
@@ -96,14 +101,22 @@ class profile::web::edge (
     mode         => '0644',
     content      => epp('profile/web/haproxy.cfg.epp', {
         'state'        => $state,
+        'drained'      => $profile::drain::map,
         'sites'        => $sites,
+        'me'           => fleet::me()['wireguard'],
+        'peers'        => $peers.map |$name| { [$name, fleet::named($name)['wireguard']] },
+        'peer_port'    => $peer_port,
+        'data_ports'   => profile::web::data_ports($sites),
         'default_site' => pick($defaults.keys[0], $sites.keys[0]),
         'thumbprint'   => $thumbprint,
         'passage'      => $passage,
         'max_age'      => $max_age,
     }),
     validate_cmd => '/usr/sbin/haproxy -c -q -f %',
-    require      => File["${etc}/certificates", "${etc}/hold.lua", "${etc}/sites.map", "${state}/origins.map"],
+    require      => [
+      File["${etc}/certificates", "${etc}/hold.lua", "${etc}/sites.map", "${state}/origins.map"],
+      Class['profile::drain'],
+    ],
     notify       => Service['haproxy.service'],
   }
 
@@ -120,7 +133,19 @@ class profile::web::edge (
     restart => '/usr/bin/systemctl reload haproxy.service',
   }
 
+  profile::drain::hook { 'web':
+    content => file('profile/web/drain'),
+    require => Package['socat'],
+  }
+
   profile::firewall::allow { 'web':
     ports => [80, 443],
+  }
+
+  unless $peers.empty {
+    profile::firewall::allow { 'web for peers':
+      ports => [$peer_port],
+      from  => { 'mesh' => $peers },
+    }
   }
 }

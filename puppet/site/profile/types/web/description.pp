@@ -6,6 +6,7 @@
 # * `forward`: it has no content, and sends every visitor to the same path under this name
 # * `php`: whether its `.php` files are programs
 # * `data`: directory in the content that its programs write to; releases share it
+# * `appended`: files in there to which lines are only ever added, under a lock (flock(2))
 # * `service`: the service that it belongs to: it is here when that is, whatever is said of the web
 # * `answers`: paths that it answers with a text
 # * `redirects`: path -> where it leads instead, and with which status
@@ -24,6 +25,7 @@ type Profile::Web::Description = Struct[{
     Optional[forward]         => Profile::Web::Label,
     Optional[php]             => Boolean,
     Optional[data]            => Pattern[/\A[a-z0-9_-]+\z/],
+    Optional[appended]        => Array[Pattern[/\A[a-z0-9._-]+\z/], 1],
     Optional[service]         => Profile::Web::Service,
     Optional[answers]         => Hash[Stdlib::Unixpath, Pattern[/\A[^"\\$]+\z/]],
     Optional[redirects]       => Hash[Stdlib::Unixpath, Struct[{ to => String[1], status => Integer[301, 308] }]],
