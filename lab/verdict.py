@@ -221,6 +221,23 @@ def gaps(operations: Sequence[Operation]) -> Iterator[Gap]:
         yield Gap(start_ns=start, end_ns=end)
 
 
+def stalls(history: History, *, kind: str, seconds: float) -> tuple[str, ...]:
+    """Return a note on the operations that succeeded late; nothing when there were none.
+
+    Args:
+        history: what was seen.
+        kind: of the operations.
+        seconds: what is late.
+    """
+    took = [
+        (item.end_ns - item.start_ns) / _NS
+        for item in history.operations
+        if item.kind == kind and item.ok
+    ]
+    late = [each for each in took if each > seconds]
+    return (f"{len(late):,} stalled, {max(late):.1f} s at most",) if late else ()
+
+
 def waited(gap: Gap, operations: Iterable[Operation]) -> float:
     """Return for how long somebody had been waiting when the gap ended, in seconds.
 

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.history import History, HistoryWriter, Mark, Operation
-from lab.verdict import Budget, Outcome, Verdict, broken_off, figures, guarded, judge, worst
+from lab.verdict import (
+    Budget,
+    Outcome,
+    Verdict,
+    broken_off,
+    figures,
+    guarded,
+    judge,
+    stalls,
+    worst,
+)
 
 SECOND = 1_000_000_000
 
@@ -237,3 +247,10 @@ def test_what_ended_early_failed_whatever_users_saw() -> None:
     early = broken_off("Step mail: what was done", KeyboardInterrupt())
     assert worst([judged(*steady(0, 10)), early]) is Outcome.FAIL
     assert early.reasons == ("it ended early: KeyboardInterrupt",)
+
+
+def test_whoever_was_late_is_counted() -> None:
+    late = [lookup(0, took=1.5), lookup(1, took=2.0), lookup(2), lookup(3, took=4.0, ok=False)]
+    history = History.of(late)
+    assert stalls(history, kind="lookup", seconds=1.0) == ("2 stalled, 2.0 s at most",)
+    assert stalls(history, kind="lookup", seconds=3.0) == ()

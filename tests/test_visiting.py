@@ -18,8 +18,13 @@ from lab.history import Operation
 from lab.users.probes import Plan
 from lab.users.resolving import Exchange, Reply, Stub
 from lab.users.visiting import Browser
-from lab.users.visitors import standard_visitors, standard_writers
-from lab.users.visits import Visit
+from lab.users.visitors import (
+    failover_visitors,
+    failover_writers,
+    standard_visitors,
+    standard_writers,
+)
+from lab.users.visits import VISIT_ANY, VISIT_FIRST, Choice, Visit, Visitor, Writer
 from lab.world.authority import Authority, Certificate
 
 ADDRESS = "127.0.80.2"
@@ -29,15 +34,20 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + PAGE
 
 
 class Known(Stub):
-    """Knows one address."""
+    """Knows the addresses it is given.
 
-    def __init__(self) -> None:
+    Args:
+        addresses: all of IPv4.
+    """
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = addresses or (ADDRESS,)
         exchange = Exchange(transport="udp", timeout=1, attempts=1, port=53)
         super().__init__(servers=(), exchange=exchange)
 
     async def resolve(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Reply:
-        """Return it, over IPv4."""
-        values = [ADDRESS] if rdtype == dns.rdatatype.A else []
+        """Return them, over IPv4."""
+        values = self._addresses if rdtype == dns.rdatatype.A else []
         rdatas = frozenset(
             dns.rdata.from_text(dns.rdataclass.IN, rdtype, value) for value in values
         )
@@ -162,4 +172,85 @@ def test_whom_a_name_has_no_address_for_does_not_come() -> None:
     writers = standard_writers(resolver=resolver, host="a.example", families="4")
     assert {writer.name for writer in writers} == {"http4 form", "https4 form"}
     plan = Plan(visitors=visitors, writers=writers, authorities="PEM")
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+DEAD = "127.0.80.3"
+MUTE = "127.0.80.1"
+
+
+def tried(choice: Choice, *addresses: str, write: bool = False) -> tuple[Operation, list[str]]:
+    """Let a browser try servers, of which one answers, one hangs up, and others are not there.
+
+    Returns:
+        What came of it, and who was asked, in order.
+    """
+    requests: list[str] = []
+    answer = b"HTTP/1.1 303 See Other\r\nContent-Length: 0\r\n\r\n" if write else OK
+
+    def serving(address: str, said: bytes) -> Callable[..., Awaitable[None]]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(65536)
+            requests.append(address)
+            writer.write(said)
+            writer.close()
+
+        return serve
+
+    async def play() -> Operation:
+        async with await asyncio.start_server(serving(ADDRESS, answer), ADDRESS, 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with await asyncio.start_server(serving(MUTE, b""), MUTE, port):
+                browser = Browser(
+                    stub=Known(*addresses),
+                    family="4",
+                    trust=ssl.create_default_context(),
+                    timeout=5,
+                    choice=choice,
+                    ports={"http": port, "https": port},
+                )
+                if write:
+                    return await browser.write(f"http://{HOST}/", target="w")
+                return await browser.visit(Visit(url=f"http://{HOST}/"), target="v", kind="any")
+
+    return asyncio.run(play()), requests
+
+
+def test_who_knows_one_server_fails_with_it() -> None:
+    assert tried("lowest", ADDRESS, DEAD)[0].ok
+    found, _ = tried("highest", ADDRESS, DEAD)
+    assert (found.ok, found.detail, found.kind) == (False, "connection refused", "any")
+
+
+def test_who_tries_every_address_finds_the_one_that_answers() -> None:
+    for _ in range(8):  # in any order
+        found, _ = tried("any", ADDRESS, DEAD)
+        assert (found.ok, found.detail) == (True, "")
+    assert not tried("any", DEAD)[0].ok
+
+
+def test_a_page_is_asked_for_again_and_an_entry_never_written_twice() -> None:
+    orders = set()
+    for _ in range(12):
+        found, asked_of = tried("any", ADDRESS, MUTE)
+        assert found.ok
+        orders.add(tuple(asked_of))
+        found, asked_of = tried("any", ADDRESS, MUTE, write=True)
+        assert len(asked_of) == 1
+        assert found.ok is (asked_of == [ADDRESS])
+    assert (MUTE, ADDRESS) in orders
+
+
+def test_for_either_of_two_servers_there_is_somebody_who_knows_no_other() -> None:
+    visitor = Visitor(name="http4", family="4", resolver="x", visits=(Visit(url="http://a/"),))
+    found = failover_visitors([visitor])
+    assert [(each.name, each.kind) for each in found] == [
+        ("http4 lowest", VISIT_FIRST),
+        ("http4 highest", VISIT_FIRST),
+        ("http4 any", VISIT_ANY),
+    ]
+    writers = [Writer(name=str(n), family="4", resolver="x", url="http://a/") for n in range(4)]
+    choices = [each.choice for each in failover_writers(writers)]
+    assert choices == ["lowest", "highest", "any", "lowest"]
+    plan = Plan(visitors=found)
     assert Plan.from_json(plan.to_json()) == plan

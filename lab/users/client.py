@@ -33,7 +33,7 @@ from lab.users import mail_playing
 from lab.users.probes import LOOKUP, Lookup, Plan, Probe
 from lab.users.resolving import Exchange, NoAnswerError, Reply, Stub, fault_in
 from lab.users.visiting import Browser
-from lab.users.visits import ENTRY, VISIT, Visitor, Writer
+from lab.users.visits import ENTRY, Visitor, Writer
 from lab.users.walking import Walker
 
 FLUSH: Final = 0.1
@@ -110,7 +110,13 @@ def players(plan: Plan) -> list[Player]:
     def browser(user: Visitor | Writer) -> Browser:
         exchange = Exchange(transport="udp", timeout=LOOKUP_TIMEOUT, attempts=2, port=DNS_PORT)
         stub = Stub(servers=(user.resolver,), exchange=exchange)
-        return Browser(stub=stub, family=user.family, trust=trust, timeout=user.timeout)
+        return Browser(
+            stub=stub,
+            family=user.family,
+            trust=trust,
+            timeout=user.timeout,
+            choice=user.choice,
+        )
 
     def asking(probe: Probe) -> Player:
         resolver = resolver_for(probe)
@@ -118,9 +124,9 @@ def players(plan: Plan) -> list[Player]:
         return Player(name=probe.name, kind=LOOKUP, cadence=probe.cadence, tries=tries)
 
     def visiting(user: Visitor) -> Player:
-        visit = browser(user).visit
-        tries = [partial(visit, each, target=user.name) for each in user.visits]
-        return Player(name=user.name, kind=VISIT, cadence=user.cadence, tries=tries)
+        visit = partial(browser(user).visit, target=user.name, kind=user.kind)
+        tries = [partial(visit, each) for each in user.visits]
+        return Player(name=user.name, kind=user.kind, cadence=user.cadence, tries=tries)
 
     def writing(user: Writer) -> Player:
         tries = [partial(browser(user).write, user.url, target=user.name)]

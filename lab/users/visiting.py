@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import random
 import secrets
 import ssl
 import time
@@ -25,11 +26,17 @@ from lab.users.visits import ENTRY, VISIT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from lab.users.visits import Family, Visit
+    from lab.users.visits import Choice, Family, Visit
 
 SEE_OTHER: Final = 303
 MARK: Final = "gp-"
 """What every entry begins with, so that it can be found again."""
+
+CONNECT_SECONDS: Final = 1.0
+"""How long whoever may try another address waits for a connection."""
+
+SILENT_SECONDS: Final = 5.0
+"""How long they wait for a page on a connection that was made."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _MOST: Final = 64 * 1024 * 1024
@@ -37,6 +44,10 @@ _MOST: Final = 64 * 1024 * 1024
 
 class NoPageError(Exception):
     """A visit that a user would call failed."""
+
+
+class NotReachedError(NoPageError):
+    """Nobody can have heard what was to be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +68,7 @@ class Browser:
         family: the only version of IP that is used.
         trust: verifies certificates.
         timeout: seconds for everything.
+        choice: which addresses of a name are tried.
         ports: scheme -> port.
     """
 
@@ -64,9 +76,10 @@ class Browser:
     family: Family
     trust: ssl.SSLContext
     timeout: float
+    choice: Choice = "lowest"
     ports: Mapping[str, int] = field(default_factory=lambda: dict(_PORTS))
 
-    async def visit(self, visit: Visit, *, target: str) -> Operation:
+    async def visit(self, visit: Visit, *, target: str, kind: str = VISIT) -> Operation:
         """Ask for a page, and return what came of it. It never raises."""
 
         async def ask() -> str:
@@ -77,7 +90,7 @@ class Browser:
                 return "another page than it should be"
             return ""
 
-        return await _tried(ask(), kind=VISIT, target=target, what=visit.url)
+        return await _tried(ask(), kind=kind, target=target, what=visit.url)
 
     async def write(self, url: str, *, target: str) -> Operation:
         """Write an entry that nobody else writes, and return what came of it. It never raises."""
@@ -91,46 +104,89 @@ class Browser:
 
     async def _ask(self, method: str, url: str, form: Mapping[str, str] | None = None) -> Answer:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        request = _request(method, url, form)
         try:
             async with asyncio.timeout(self.timeout):
-                address = await self._address(host)
-                return await self._exchange(
-                    address, parts.scheme, host, _request(method, url, form)
-                )
+                *others, last = await self._addresses(parts.hostname or "")
+                for address in others:
+                    try:
+                        return await self._exchange(address, url, request, patient=False)
+                    except NotReachedError:
+                        continue
+                    except NoPageError:
+                        if method != "GET":
+                            raise
+                return await self._exchange(last, url, request, patient=True)
         except TimeoutError:
             raise NoPageError(f"no answer within {self.timeout:g} s") from None
-        except ssl.SSLCertVerificationError as error:
-            raise NoPageError(f"not to be believed: {error.verify_message}") from None
-        except OSError as error:
-            said = os.strerror(error.errno).lower() if error.errno else str(error)
-            raise NoPageError(said) from None
 
-    async def _address(self, host: str) -> str:
+    async def _addresses(self, host: str) -> list[str]:
+        """Return what is to be tried, in that order."""
         rdtype = dns.rdatatype.A if self.family == "4" else dns.rdatatype.AAAA
         reply = await self.stub.resolve(dns.name.from_text(host), rdtype)
         if not reply.values:
             raise NoPageError(f"{host} has no address: {reply.rcode}")
-        return min(reply.values)
+        if self.choice == "any":
+            return random.sample(sorted(reply.values), len(reply.values))
+        return [min(reply.values) if self.choice == "lowest" else max(reply.values)]
 
-    async def _exchange(self, address: str, scheme: str, host: str, request: bytes) -> Answer:
-        sealed = scheme == "https"
-        reader, writer = await asyncio.open_connection(
-            address,
-            self.ports[scheme],
-            ssl=self.trust if sealed else None,
-            server_hostname=host if sealed else None,
-            limit=_MOST,
-        )
+    async def _exchange(self, address: str, url: str, request: bytes, *, patient: bool) -> Answer:
+        """Ask one server.
+
+        Args:
+            address: of the server.
+            url: what is asked for.
+            request: the same, as it is sent.
+            patient: whether there is no other server to ask.
+
+        Raises:
+            NotReachedError: it cannot have heard anything.
+            NoPageError: it did not answer.
+        """
         try:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            return await _rest(reader, head)
+            async with asyncio.timeout(None if patient else CONNECT_SECONDS):
+                reader, writer = await self._connect(address, url)
+        except TimeoutError:
+            if patient:
+                raise  # it is the limit for everything
+            raise NotReachedError(f"no connection within {CONNECT_SECONDS:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            raise NoPageError(f"not to be believed: {error.verify_message}") from None
+        except OSError as error:
+            raise NotReachedError(_said(error)) from None
+        try:
+            async with asyncio.timeout(None if patient else SILENT_SECONDS):
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                return await _rest(reader, head)
+        except TimeoutError:
+            if patient:
+                raise
+            raise NoPageError(f"silent for {SILENT_SECONDS:g} s") from None
         except asyncio.IncompleteReadError as error:
             what = "in the middle" if error.partial else "without an answer"
             raise NoPageError(f"hung up {what}") from None
+        except OSError as error:
+            raise NoPageError(_said(error)) from None
         finally:
             writer.close()
+
+    async def _connect(
+        self, address: str, url: str
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(url)
+        sealed = parts.scheme == "https"
+        return await asyncio.open_connection(
+            address,
+            self.ports[parts.scheme],
+            ssl=self.trust if sealed else None,
+            server_hostname=parts.hostname if sealed else None,
+            limit=_MOST,
+        )
+
+
+def _said(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _request(method: str, url: str, form: Mapping[str, str] | None) -> bytes:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import get_args
 from urllib.parse import urlsplit
 
-from lab.users.visits import Family, Visit, Visitor, Writer
+from lab.users.visits import (
+    VISIT_ANY,
+    VISIT_FIRST,
+    Choice,
+    Family,
+    Visit,
+    Visitor,
+    Writer,
+)
 
 _SCHEMES = ("http", "https")
 
@@ -45,6 +55,47 @@ def standard_visitors(
         if family in resolver
     )
     return tuple(visitor for visitor in found if visitor.visits)
+
+
+def failover_visitors(
+    visitors: Sequence[Visitor], *, cadence: float = 0.25, timeout: float = 8.0
+) -> tuple[Visitor, ...]:
+    """Return visitors of names that lead to two servers, either of which may die.
+
+    Of each there are three: one who tries every address of a name, and for either server one who
+    knows no other.
+
+    Args:
+        visitors: the standard ones.
+        cadence: seconds between two pages of one visitor.
+        timeout: seconds until they give up.
+    """
+    return tuple(
+        replace(
+            visitor,
+            name=f"{visitor.name} {choice}",
+            choice=choice,
+            kind=VISIT_ANY if choice == "any" else VISIT_FIRST,
+            cadence=cadence,
+            timeout=timeout,
+        )
+        for visitor in visitors
+        for choice in get_args(Choice)
+    )
+
+
+def failover_writers(writers: Sequence[Writer], *, timeout: float = 8.0) -> tuple[Writer, ...]:
+    """Return writers who know the one server, the other one, and both, in turn.
+
+    Args:
+        writers: the standard ones.
+        timeout: seconds until they give up.
+    """
+    choices = itertools.cycle(get_args(Choice))
+    return tuple(
+        replace(writer, name=f"{writer.name} {choice}", choice=choice, timeout=timeout)
+        for writer, choice in zip(writers, choices, strict=False)
+    )
 
 
 def standard_writers(

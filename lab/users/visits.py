@@ -11,10 +11,22 @@ from typing import Final, Literal
 VISIT: Final = "visit"
 """The kind of every operation that a web server has to answer with a page."""
 
+VISIT_ANY: Final = "visit at any address"
+VISIT_FIRST: Final = "visit at the first address"
+"""The same, of those who try every address of a name, and of those who know only one."""
+
 ENTRY: Final = "entry"
 """The kind of every operation that writes; what it writes is the operation's ``what``."""
 
 Family = Literal["4", "6"]
+
+Choice = Literal["lowest", "highest", "any"]
+"""Which addresses of a name a user tries: one and the same each time, or one after the other in any
+order until one answers, as browsers do (RFC 8305).
+
+What is sent on a connection that was made may have arrived. So an entry is never tried again then;
+a page is, when nothing was heard, as somebody who waits presses the button once more.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +55,8 @@ class Visitor:
         visits: asked in turn.
         cadence: seconds from one visit to the next.
         timeout: seconds until it gives up, the look-up included.
+        choice: which addresses of a name it tries.
+        kind: of its operations.
     """
 
     name: str
@@ -51,6 +65,8 @@ class Visitor:
     visits: tuple[Visit, ...]
     cadence: float = 0.1
     timeout: float = 20.0
+    choice: Choice = "lowest"
+    kind: str = VISIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +80,7 @@ class Writer:
         url: of the form.
         cadence: seconds from one entry to the next.
         timeout: seconds until it gives up, the look-up included.
+        choice: which addresses of a name it tries.
     """
 
     name: str
@@ -72,3 +89,4 @@ class Writer:
     url: str
     cadence: float = 0.5
     timeout: float = 20.0
+    choice: Choice = "lowest"
