@@ -27,6 +27,7 @@ COSTS_NOTHING = Budget(failed=0, at_least=10_000)
 VISITS: Mapping[str, Budget] = {
     "web": Budget(failed=0, at_least=20_000),
     "wipe": Budget(failed=0, at_least=5_000),
+    "web_ha": Budget(failed=0, at_least=5_000),
 }
 # What steps may cost those who read and write mail, where those have anything to do with it.
 MAIL: Mapping[str, MailBudget] = {

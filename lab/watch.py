@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab import operate, watch_mail, watch_web, watch_wipe
+from lab import operate, watch_failover, watch_mail, watch_web, watch_wipe
 from lab.history import HistoryWriter
 from lab.lab import Lab
 from lab.lookups import lookups, together
@@ -30,6 +30,7 @@ from lab.users.probes import LOOKUP, Lookup, Plan
 from lab.users.session import Users, UsersError
 from lab.users.visits import ENTRY, VISIT
 from lab.verdict import Budget, Verdict, broken_off, guarded
+from lab.watch_failover import FailoverBudget
 from lab.watch_mail import MailBudget
 from lab.world.machines import REGISTRY, RESOLVER
 from lab.world.names import fleet_zones, machine_address
@@ -73,6 +74,7 @@ class Watch:
         budget: what it may cost those who look names up.
         secure: whether the resolver must have validated what it tells them.
         visits: what it may cost visitors of the sites; without it there are none.
+        failover: the same where two servers serve them, for visitors of either and of both.
         mail: what it may cost those who read and write mail; without it there are none.
         pace: of those who come to the web, write and send; 2 is twice the usual one.
     """
@@ -85,6 +87,7 @@ class Watch:
         budget: Budget,
         secure: bool = False,
         visits: Budget | None = None,
+        failover: FailoverBudget | None = None,
         mail: MailBudget | None = None,
         pace: float = 1.0,
     ) -> None:
@@ -92,6 +95,7 @@ class Watch:
         self._title = title
         self._budget = budget
         self._visits = visits
+        self._failover = failover
         self._mail = mail
         self._started = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
@@ -163,6 +167,7 @@ class Watch:
         self.verdicts = (
             self._users.verdict(self._title, budget=self._budget),
             *(self._of_the_web(self._visits) if self._visits else ()),
+            *(self._of_both(self._failover) if self._failover else ()),
             *(self._of_mail(self._mail) if self._mail else ()),
             *(guarded(f"{self._title}: more", each) for each in self._also),
             *([broken_off(f"{self._title}: what was done", exc)] if exc else ()),
@@ -198,6 +203,7 @@ class Watch:
                 secure=secure,
                 moving=together(
                     watch_web.moving(operator, zones) if self._visits else {},
+                    watch_web.joining(operator, zones) if self._visits else {},
                     watch_mail.moving(operator, zones) if self._mail else {},
                     watch_wipe.leaving(operator, zones),
                 ),
@@ -207,9 +213,12 @@ class Watch:
         if self._visits:
             visitors, writers = watch_web.visitors(lab, operator, zones)
             plan = replace(plan, visitors=visitors, writers=writers)
+        if self._failover:
+            visitors, writers = watch_failover.visitors(lab, operator, zones)
+            plan = replace(plan, visitors=visitors, writers=writers)
         if self._mail:
             plan = replace(plan, mail=watch_mail.mail_users(lab))
-        if self._visits or self._mail:
+        if self._visits or self._failover or self._mail:
             plan = replace(plan, authorities=operator.acme.roots())
         return plan
 
@@ -226,6 +235,12 @@ class Watch:
             return balance(users.history(), book, subject=subject)
 
         yield guarded(subject, ledger)
+
+    def _of_both(self, budget: FailoverBudget) -> Iterator[Verdict]:
+        """Judge what visitors of two servers saw, and what became of what they wrote."""
+        return watch_failover.verdicts(
+            self._lab, self._users.history, budget=budget, title=self._title
+        )
 
     def _of_mail(self, budget: MailBudget) -> Iterator[Verdict]:
         """Judge what became of mail, and of those who read and write it."""

@@ -13,7 +13,10 @@ from lab.operator import Operator
 from lab.operator.web_client import Page, Url
 from lab.operator.zones import RecordSet, Zone
 from lab.steps import web_content
+from lab.steps.mail_records import records_in
 from lab.steps.web_facts import leading
+from lab.steps.web_ha_move import Pair
+from lab.steps.web_ha_records import together
 from lab.steps.web_move import Move
 from lab.users.ledger import entries
 from lab.users.plan import both
@@ -83,6 +86,31 @@ def moving(
             values = tuple(sorted(back.get(value, value) for value in record.values))
             before = RecordSet(name=record.name, ttl=record.ttl, type=record.type, values=values)
             found[zone.absolute(record.name), record.type] = (before, it.moved(before))
+    return found
+
+
+def joining(
+    operator: Operator, zones: Sequence[Zone]
+) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
+    """Return the records that the step ``web_ha`` changes, until it is made.
+
+    Returns:
+        Absolute name and type -> what they may be: addresses of one server, or computed ones.
+    """
+    reached = operator.stage.reached()
+    if "wipe" not in reached or "web_ha" in reached:
+        return {}
+    pair = Pair.of(operator)
+    known = {zone.origin: zone for zone in zones}
+    names = [name for site in pair.sites for name in site.names]
+    one, other = (pair.addresses(host) for host in pair.hosts)
+    found: dict[tuple[str, str], tuple[RecordSet, ...]] = {}
+    for origin, sets in together(known, names=names, first=one, second=other).items():
+        computed = {each.name: each for each in sets if each.values}
+        for each in records_in(known[origin], sets):
+            if each.values:
+                key = (known[origin].absolute(each.name), each.type)
+                found[key] = (each, computed[each.name])
     return found
 
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lab.lookups import lookups
 from lab.operator import zones
 from lab.operator.dns_tree import Delegation
+from lab.operator.tls import matches
 from lab.operator.zones import Zone
 from lab.steps.mail_records import before, with_records
-from lab.steps.wipe_move import matches
 from lab.steps.wipe_records import Naming, at_parents, forgotten, leading, seals
 
 ORIGIN, REVERSE = "nordlys.example", "20.18.198.in-addr.arpa"

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from lab.errors import CouldNotError
 from lab.fleet import Host
+from lab.operator import replicas
 from lab.zone_key import ZoneKey
 
 _SECRET_BYTES: Final = 32
@@ -111,6 +112,18 @@ class Secrets:
             public=self._kept("passage/certificate.pem", lambda: _certificate(private)),
             private=private,
         )
+
+    def replica(self, host: str) -> KeyPair:
+        """Return what a host shows those it replicates files with: a certificate and its key, PEM.
+
+        Args:
+            host: its name.
+        """
+        private = self._kept(f"replica/{host}.key.pem", _rsa_key)
+        made = self._kept(
+            f"replica/{host}.certificate.pem", lambda: _certificate(private, name=replicas.NAME)
+        )
+        return KeyPair(public=made, private=private)
 
     def wireguard(self, host: Host | str) -> KeyPair:
         """Return a host's keys for the mesh, as wg(8) prints them."""
@@ -213,15 +226,16 @@ def _rsa_key(*, bits: int = _EYAML_BITS) -> str:
     ).decode()
 
 
-def _certificate(private: str) -> str:
+def _certificate(private: str, *, name: str = "") -> str:
     key = serialization.load_pem_private_key(private.encode(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)  # noqa: S101 - made above
-    name = x509.Name([])
+    attributes = [x509.NameAttribute(x509.NameOID.COMMON_NAME, name)] if name else []
+    subject = x509.Name(attributes)
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))

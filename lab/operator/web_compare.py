@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from lab.operator.web_client import MATTER, Page, Server, Url
@@ -12,6 +12,8 @@ from lab.operator.web_data import Site
 
 SAMPLE: Final = 5
 """How many addresses are asked by each further name of a site: the content is the same."""
+
+Pages: TypeAlias = Mapping[Url, Page]
 
 NOWHERE: Final = "/there-is-no-such-page-here"
 _CHALLENGES: Final = "/.well-known/acme-challenge/"

@@ -33,6 +33,7 @@ class Site:
         certified: those that have a certificate.
         source: where its content lies on the old server; empty when it has none.
         data: the directory in there that its programs write to; empty when there is none.
+        appended: files in there to which lines are only ever added.
         special: paths that the description names: redirects, and what is gone or denied.
         otherwise: paths below which the new server means to answer otherwise.
     """
@@ -42,6 +43,7 @@ class Site:
     certified: tuple[str, ...] = ()
     source: str = ""
     data: str = ""
+    appended: tuple[str, ...] = ()
     special: tuple[str, ...] = field(default=(), repr=False)
     otherwise: tuple[str, ...] = ()
 
@@ -89,6 +91,7 @@ def _site(name: str, given: Mapping[str, object], domain: str) -> Site:
         certified=tuple(_full(label, domain) for label in texts("certified")),
         source=str(given.get("source", "")),
         data=str(given.get("data", "")),
+        appended=texts("appended"),
         special=tuple(quote(path) for path in _special(texts)),
         otherwise=texts("otherwise"),
     )

@@ -9,7 +9,7 @@ from typing import Final
 from lab.operator import web_compare
 from lab.operator.apache import Apache
 from lab.operator.carry import Place
-from lab.operator.web_client import Page, Url
+from lab.operator.web_client import Page, Server, Url
 from lab.operator.web_data import Site
 from lab.steps.base import StepCheckError
 from lab.steps.web_move import Move
@@ -29,12 +29,23 @@ def pages(move: Move) -> dict[Url, Page]:
 
 def pages_of_new(move: Move) -> dict[Url, Page]:
     """Return every page that the new server has, as it answers behind its edge."""
-    new = Apache(ssh=move.op.ssh, host=move.new.name)  # it only lists what is there
+    return pages_of(move, move.at_new(), move.new.name)
+
+
+def pages_of(move: Move, server: Server, host: str) -> dict[Url, Page]:
+    """Return every page that a host made by Puppet has.
+
+    Args:
+        move: whose sites it serves.
+        server: who is asked for them.
+        host: where they lie.
+    """
+    there = Apache(ssh=move.op.ssh, host=host)  # it only lists what is there
     files = {
-        site.name: new.files(f"{site.home}/current", without=site.data) if site.source else ()
+        site.name: there.files(f"{site.home}/current", without=site.data) if site.source else ()
         for site in move.sites
     }
-    return web_compare.crawl(move.at_new(), move.sites, web_compare.urls(move.sites, files))
+    return web_compare.crawl(server, move.sites, web_compare.urls(move.sites, files))
 
 
 def release(move: Move, site: Site, version: str) -> None:

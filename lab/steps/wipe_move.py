@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from lab.operator import reinstall, zone_data
+from lab.operator import reinstall, tls, zone_data
 from lab.operator.backup import Backup
 from lab.operator.callers import Callers
 from lab.operator.dns import DnsError
@@ -163,23 +157,9 @@ class Move(Moving):
     def _broken(self, zones: Mapping[str, Zone]) -> Iterator[tuple[str, str]]:
         """Yield the TLSA records of services for which the new server has another key."""
         for zone, record, host, port in seals(zones):
-            shown = self._shown(host, port)
-            if shown is not None and not any(matches(value, shown) for value in record.values):
+            found = tls.shown(self.op.ssh.dial, self.new_addresses[0], host, port)
+            if found and not any(tls.matches(value, found) for value in record.values):
                 yield zone.origin, record.name
-
-    def _shown(self, host: str, port: int) -> x509.Certificate | None:
-        """Return the certificate that the new server shows for a name; None without an answer."""
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        with (
-            suppress(OSError, SshError),
-            self.op.ssh.dial(self.new_addresses[0], port) as plain,
-            context.wrap_socket(plain, server_hostname=host) as sealed,
-        ):
-            if shown := sealed.getpeercert(binary_form=True):
-                return x509.load_der_x509_certificate(shown)
-        return None
 
     def _content(self) -> dict[str, Zone]:
         return zone_data.from_hiera(self.op.ssh.read(self.op.puppet.control, CONTENT_FILE))
@@ -191,20 +171,3 @@ class Move(Moving):
             with suppress(DnsError, SshError):
                 found[name] = self.op.dns.axfr("127.0.0.1", name, via=self.new.name)
         return found
-
-
-def matches(value: str, shown: x509.Certificate) -> bool:
-    """Return whether a TLSA record (RFC 6698, section 2.1) is for a certificate.
-
-    Records for a certificate of somebody above are taken to be right.
-    """
-    usage, selector, kind, *data = value.split()
-    if usage not in {"1", "3"}:
-        return True
-    der = (
-        shown.public_bytes(Encoding.DER)
-        if selector == "0"
-        else shown.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    )
-    hashed = {"0": der, "1": hashlib.sha256(der).digest(), "2": hashlib.sha512(der).digest()}
-    return hashed[kind] == base64.b16decode("".join(data).upper())
