@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import timedelta
+from pathlib import Path
 
 from invoke.context import Context
 
@@ -16,6 +17,7 @@ from lab import checks, rehearsal
 from lab import rebuild as rebuilding
 from lab.cli import command, print_json, the_lab, the_operator
 from lab.console import SilentReporter, TerminalReporter, console, save_picture
+from lab.drain import Drain
 from lab.fleet import Fleet
 from lab.milestones import PROJECT, Milestones
 from lab.operator.puppet import TREE
@@ -31,6 +33,7 @@ from lab.promote.promotion import Promotion
 from lab.promote.rollout import Pace
 from lab.puppet_modules import PuppetModules, fetch_by_apt
 from lab.rehearsal import RehearsalCheckError
+from lab.site_release import SiteRelease
 from lab.status import render, status
 from lab.steps import STEPS, dns_promotion, step_class
 from lab.store import root
@@ -290,6 +293,90 @@ def availability(_: Context) -> None:
     text = page.page(matrix(), found)
     (PROJECT / page.PATH).write_text(text, encoding="utf-8")
     console().print(f"{page.PATH} says what {len(found)} trials have measured")
+
+
+DRAINING = {
+    **LAB,
+    "host": "oslo or bergen",
+    "on": "lab or production",
+    "apply": "do it: without this, production is only checked",
+}
+
+
+@command(positional=["host"], help=DRAINING)
+def drain(
+    _: Context, host: str, on: str = "lab", lab: str = "default", apply: bool = False
+) -> None:
+    """Let nobody new come to a host, for planned work; it returns when nobody does any more.
+
+    Another host has to serve meanwhile. The host stays drained, over restarts as well, until
+    `./invoke undrain`. On production it only asks whether it may be drained, unless with --apply.
+
+    Examples:
+      ./invoke drain bergen
+      ./invoke drain oslo --on production
+      ./invoke drain oslo --on production --apply
+    """
+    with the_operator(on=on, lab=lab, command=f"drain {host}", dry_run=not apply) as operator:
+        draining = Drain(operator=operator, host=operator.fleet.host(host))
+        if operator.dry_run:
+            draining.check()
+        else:
+            draining.drain()
+
+
+@command(positional=["host"], help=DRAINING)
+def undrain(
+    _: Context, host: str, on: str = "lab", lab: str = "default", apply: bool = False
+) -> None:
+    """Let people come to a host again; it returns when names lead there.
+
+    Examples:
+      ./invoke undrain bergen
+      ./invoke undrain oslo --on production --apply
+    """
+    with the_operator(on=on, lab=lab, command=f"undrain {host}", dry_run=not apply) as operator:
+        draining = Drain(operator=operator, host=operator.fleet.host(host))
+        if operator.dry_run:
+            draining.tell()
+        else:
+            draining.undrain()
+
+
+@command(
+    positional=["site", "directory"],
+    help={
+        **LAB,
+        "site": "name of the site in puppet/data/web.yaml",
+        "directory": "its new content, without what its programs write",
+        "on": "lab or production",
+        "apply": "do it: without this, production is only looked at",
+    },
+)
+def site_release(
+    _: Context,
+    site: str,
+    directory: str,
+    on: str = "lab",
+    lab: str = "default",
+    apply: bool = False,
+) -> None:
+    """Bring a new version of a site to every host that serves it, before any of them shows it.
+
+    To go back, bring the version before: what is there already is not copied again.
+
+    Examples:
+      ./invoke site-release nordlys ~/nordlys/public
+      ./invoke site-release nordlys ~/nordlys/public --on production
+      ./invoke site-release nordlys ~/nordlys/public --on production --apply
+    """
+    command_line = f"site-release {site}"
+    with the_operator(on=on, lab=lab, command=command_line, dry_run=not apply) as operator:
+        release = SiteRelease.of(operator, site=site, directory=Path(directory).expanduser())
+        if operator.dry_run:
+            release.check()
+        else:
+            release.publish()
 
 
 @command(help={"json": "print data for a program"})
