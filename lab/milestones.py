@@ -90,13 +90,23 @@ def fingerprint(*, step: str, block: int, project: Path = PROJECT) -> str:
     if step != BARE:
         parts += [project / part for part in MADE_BY_STEPS]
         for name in STEPS[: STEPS.index(step) + 1]:
-            parts += sorted((project / "lab" / "steps").glob(f"{name}*.py"))
+            parts += [path for path in _modules(project, name) if _step_of(path) == name]
     for top in parts:
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
             if path.is_file() and not IGNORED.intersection(path.relative_to(project).parts):
                 digest.update(str(path.relative_to(project)).encode() + b"\0")
                 digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _modules(project: Path, step: str) -> list[Path]:
+    """Return the modules whose names begin with that of *step*."""
+    return sorted((project / "lab" / "steps").glob(f"{step}*.py"))
+
+
+def _step_of(path: Path) -> str:
+    """Return the step that a module belongs to: web_ha_move.py is no part of the step web."""
+    return max((step for step in STEPS if path.stem.startswith(step)), key=len)
 
 
 class Milestones:

@@ -61,6 +61,12 @@ def test_a_step_changes_its_own_key_and_those_after_it(project: Path) -> None:
     assert key(project, "dns") != dns
 
 
+def test_a_step_whose_name_begins_like_another_one_is_not_that_one(project: Path) -> None:
+    before = {step: key(project, step) for step in ("web", "mail", "web_ha")}
+    (project / "lab/steps/web_ha_move.py").write_text("a module of the later step")
+    assert {step for step, old in before.items() if key(project, step) != old} == {"web_ha"}
+
+
 @pytest.mark.parametrize("changed", ["lab/users/client.py", "docs/readme.md"])
 def test_probes_and_documents_change_nothing(project: Path, changed: str) -> None:
     before = key(project, "dns")
