@@ -29,6 +29,7 @@ from lab.fleet_types import (
     RoleName,
     SiteName,
     StepName,
+    WebAddress,
     as_tuple,
 )
 
@@ -125,9 +126,12 @@ class SiteEntry(_Part):
 
     Attributes:
         domain: where the host names live.
+        watchdog: what is told every minute that the monitoring runs, and complains when it hears
+            nothing; nobody when empty.
     """
 
     domain: DomainName
+    watchdog: WebAddress = ""
 
 
 class Sites(_Part):
@@ -149,6 +153,7 @@ class Fleet(_Part):
         name: of the fleet.
         domain: what the users know: web, mail and DNS live there.
         contact: who answers for it.
+        alerts: where alerts go; of another domain, whose mail works when the fleet's does not.
         sites: where the fleet exists.
         providers: key to description.
         latency: delays between providers; a pair not listed has none.
@@ -160,6 +165,7 @@ class Fleet(_Part):
     name: Label
     domain: DomainName
     contact: MailAddress
+    alerts: MailAddress
     sites: Sites
     providers: dict[Label, str]
     latency: Annotated[tuple[Latency, ...], BeforeValidator(as_tuple)] = ()
@@ -246,7 +252,13 @@ class Fleet(_Part):
         entry = self.sites.lab if name == "lab" else self.sites.production
         if name == "production" and block:
             raise ValueError("production has no blocks")
-        return Site(name=name, domain=entry.domain, block=block, hosts=self.hosts)
+        return Site(
+            name=name,
+            domain=entry.domain,
+            block=block,
+            hosts=self.hosts,
+            watchdog=entry.watchdog,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,12 +270,14 @@ class Site:
         domain: where the host names live.
         block: the lab's address block, 0 in production.
         hosts: the fleet's hosts by name.
+        watchdog: URL that is told that the monitoring runs; empty for none.
     """
 
     name: SiteName
     domain: str
     block: int = 0
     hosts: Mapping[str, Host]
+    watchdog: str = ""
 
     def address(self, host: Host | str) -> Address:
         """Return the addresses a host has at this site.

@@ -77,6 +77,10 @@ def _cast(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(path=("hosts",), reason=reason)
     if not any(host.role == "production" for host in hosts):
         yield Problem(path=("hosts",), reason="a host with the role production is missing")
+    domain = fleet.alerts.rpartition("@")[2].lower()
+    if f".{domain}".endswith(f".{fleet.domain}"):
+        reason = f"{domain} is the fleet's own, whose mail may be what an alert is about"
+        yield Problem(path=("alerts",), reason=reason)
     if fleet.sites.production.domain == fleet.sites.lab.domain:
         reason = f"{fleet.sites.lab.domain} is already production's"
         yield Problem(path=("sites", "lab", "domain"), reason=reason)

@@ -44,3 +44,6 @@ DomainName = Annotated[str, AfterValidator(_spelt(r"([a-z0-9][a-z0-9-]*\.)+[a-z]
 
 MailAddress = Annotated[str, AfterValidator(_spelt(r"[^@\s]+@[^@\s]+\.[^@\s]+", "a mail address"))]
 """An address people read."""
+
+WebAddress = Annotated[str, AfterValidator(_spelt(r"https?://[^\s\"]+", "an address on the web"))]
+"""What a program is told to call."""

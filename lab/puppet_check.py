@@ -121,12 +121,20 @@ def checks(repository: Path) -> list[Check]:
     templates = [
         path.relative_to(repository).as_posix() for path in repository.glob("site/**/*.epp")
     ]
+    rules = sorted(
+        path.relative_to(repository).as_posix() for path in repository.glob("spec/rules/*.yml")
+    )
     lint = ["--fail-on-warnings", "--log-format", "%{path}:%{line}: %{message}"]
     catalogs = ["tools/compile_catalogs.rb", "--out", "/tmp/catalogs"]  # noqa: S108 - not here
     plain = ["--color", "false"]
     return [
         Check(title="specs pass", argv=["rspec", "--format", "json"], read=wrong_in_specs),
         Check(title="every host has a catalog", argv=catalogs, read=wrong_in_puppet),
+        Check(
+            title="alerts fire when they should",
+            argv=["promtool", "test", "rules", *rules],
+            read=lambda output: located(output.stderr),
+        ),
         Check(
             title="templates parse",
             argv=["puppet", "epp", "validate", *plain, *sorted(templates)],

@@ -107,6 +107,16 @@ REFUSALS = {
         "  messages: many",
         "lab_mail.messages: should be a valid integer, not 'many'",
     ),
+    "alerts that stay inside": (
+        "alerts: astrid@fjordpost.example",
+        "alerts: kari@post.nordlys.example",
+        "alerts: post.nordlys.example is the fleet's own, whose mail may be what an alert is about",
+    ),
+    "a watchdog that is nowhere": (
+        "watchdog: http://mailer.net.example:8088/watchdog",
+        "watchdog: mailer",
+        "sites.lab.watchdog: 'mailer' is not an address on the web",
+    ),
     "unknown key at the top": ("contact:", "kontakt: x\ncontact:", "kontakt: unknown key"),
     "a name inside": (
         "    provider: hetzner",

@@ -188,6 +188,16 @@ def password_hash(password: str, *, salt: bytes | None = None) -> str:
     return "{SSHA}" + base64.b64encode(digest + grain).decode()
 
 
+def mailbox_hash(password: str) -> str:
+    """Return what Dovecot has for *password*, the same every time (salted SHA-512).
+
+    The salt follows from the password, which is ours: random, and nobody else's.
+    """
+    grain = hashlib.sha256(password.encode()).digest()[:8]
+    digest = hashlib.sha512(password.encode() + grain).digest()
+    return "{SSHA512}" + base64.b64encode(digest + grain).decode()
+
+
 def _create(path: Path, content: str) -> None:
     """Write a file that only its owner reads; one that is there already stays.
 

@@ -68,6 +68,8 @@ def site_data(*, fleet: Fleet, site: Site, keys: SiteKeys) -> dict[str, object]:
             host.name for host in fleet.hosts.values() if host.enrols == FIRST_STEP
         ],
         "profile::ssh::authorized_keys": list(keys.operators),
+        "profile::monitoring::alerts_to": fleet.alerts,
+        **({"profile::monitoring::watchdog_url": site.watchdog} if site.watchdog else {}),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from ruamel.yaml import YAML
 
 from lab.fleet import Fleet, Host, Site
-from lab.operator.secrets import Secrets, password_hash
+from lab.operator.secrets import Secrets, mailbox_hash, password_hash
 from lab.operator.site_data import SiteKeys, site_data
 
 DIRECTORY: Final = "/var/lib/generalprove/site"
@@ -21,6 +21,12 @@ DIRECTORY: Final = "/var/lib/generalprove/site"
 
 DASHBOARD_USER: Final = "operator"
 """The person who may see Puppetboard; the password is among the site's secrets."""
+
+WATCHER: Final = "watcher"
+"""Name among the secrets of the password to the mailbox that the monitoring reads."""
+
+MAIL_ROLES: Final = ("production", "standby")
+"""Roles of hosts that may have the mail."""
 
 _HEADER: Final = "# Written by the operator from fleet.yaml and the site's secrets.\n"
 
@@ -55,8 +61,12 @@ def site_files(
 def node_secrets(host: Host, secrets: Secrets) -> dict[str, str]:
     """Return the secrets that Puppet needs for one host, by Hiera key and in clear."""
     found = {"profile::wireguard::private_key": secrets.wireguard(host).private}
+    watcher = secrets.password(WATCHER)
+    if host.role in MAIL_ROLES:
+        found["profile::mail::watcher_password"] = mailbox_hash(watcher)
     if host.role == "control":
         found |= {
+            "profile::monitoring::letter::mail_password": watcher,
             "profile::puppetserver::enrolment_key": secrets.enrolment_key,
             "profile::puppetboard::session_key": secrets.session_key("puppetboard"),
             "profile::puppetboard::password": password_hash(secrets.password("puppetboard")),

@@ -4,7 +4,7 @@ describe 'profile::mail' do
   include_context 'with a host', 'oslo'
 
   # Another service's site and the state's own data are the roles' matter (spec/hosts).
-  let(:pre_condition) { "$role = 'base'" }
+  let(:pre_condition) { "$role = 'base'\nclass { 'fleet': watched => false }" }
   let(:params) { given.merge(more) }
   let(:more) { {} }
 

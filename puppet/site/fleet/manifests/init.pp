@@ -8,6 +8,7 @@
 # @param mesh the network of the private addresses between the hosts
 # @param hosts every host by its short name, whether Puppet knows it already or not
 # @param enrolled short names of the hosts that Puppet knows; the stage may override it
+# @param watched whether the control host watches them all; the stage says so
 class fleet (
   String[1] $site,
   Stdlib::Fqdn $domain,
@@ -15,5 +16,6 @@ class fleet (
   Stdlib::IP::Address::V4::CIDR $mesh,
   Hash[Fleet::Name, Fleet::Host] $hosts,
   Array[Fleet::Name] $enrolled,
+  Boolean $watched = false,
 ) {
 }

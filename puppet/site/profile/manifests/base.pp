@@ -5,6 +5,7 @@ class profile::base {
   include profile::hosts
   include profile::journald
   include profile::locale
+  include profile::node_exporter
   include profile::puppet_agent
   include profile::ssh
   include profile::time

@@ -19,6 +19,8 @@
 # @param mta_sts_mode what senders shall do that cannot speak TLS with this host (RFC 8461); without
 #   it nobody is told. The site that tells them is in data/mail.yaml
 # @param mta_sts_max_age for how many seconds they remember it
+# @param watcher_password hash of the password of the mailbox that the monitoring reads
+# @param watcher name of that mailbox; it is there when the fleet is watched
 # @param password_secrets address -> hash of the password, with Dovecot's name of the scheme
 class profile::mail (
   Boolean $served = false,
@@ -36,9 +38,16 @@ class profile::mail (
   Optional[Sensitive[String[1]]] $dkim_key = undef,
   Optional[Enum['none', 'testing', 'enforce']] $mta_sts_mode = undef,
   Integer[0, 31557600] $mta_sts_max_age = 86400,
+  Optional[Sensitive[Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $watcher_password = undef,
+  Pattern[/\A[a-z0-9-]+\z/] $watcher = 'generalprove-watch',
   Sensitive[Hash[Profile::Mail::Address, Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $password_secrets = Sensitive({}),
 ) {
+  include fleet
+
   if $served {
+    if $fleet::watched and $watcher_password =~ Undef {
+      fail('profile::mail: the mailbox of the monitoring has no password')
+    }
     $homeless = ($mailboxes.keys + $aliases.keys + $discards).filter |$address| {
       !($address.split('@')[1].downcase in $domains)
     }
@@ -53,6 +62,14 @@ class profile::mail (
     }
 
     $hostname = "mail.${default_domain}"
+    $watchers = $fleet::watched ? {
+      true    => { "${watcher}@${default_domain}" => {} },
+      default => {},
+    }
+    $watchers_passwords = $watcher_password ? {
+      undef   => {},
+      default => Hash($watchers.keys.map |$address| { [$address, $watcher_password.unwrap] }),
+    }
 
     class { 'profile::mail::certificate':
       hostname => $hostname,
@@ -66,8 +83,8 @@ class profile::mail (
     }
 
     class { 'profile::mail::users':
-      mailboxes        => $mailboxes,
-      password_secrets => $password_secrets,
+      mailboxes        => $mailboxes + $watchers,
+      password_secrets => Sensitive($password_secrets.unwrap + $watchers_passwords),
     }
 
     class { 'profile::mail::rspamd':
@@ -87,7 +104,7 @@ class profile::mail (
     class { 'profile::mail::addresses':
       default_domain => $default_domain,
       domains        => $domains,
-      mailboxes      => $mailboxes.keys,
+      mailboxes      => ($mailboxes + $watchers).keys,
       aliases        => $aliases,
       discards       => $discards,
     }

@@ -144,6 +144,18 @@ class profile::puppetboard (
     require   => Package['nginx'],
   }
 
+  # What else is to be seen there, of other profiles.
+  file { '/etc/nginx/dashboard.d':
+    ensure  => directory,
+    owner   => 'root',
+    group   => 'root',
+    mode    => '0755',
+    recurse => true,
+    purge   => true,
+    require => Package['nginx'],
+    notify  => Service['nginx.service'],
+  }
+
   profile::nginx::site { 'puppetboard':
     content => epp('profile/puppetboard-nginx.conf.epp', {
         'name'        => $me['certname'],
@@ -151,7 +163,7 @@ class profile::puppetboard (
         'key'         => "${ssldir}/private_keys/${me['certname']}.pem",
         'users'       => '/etc/nginx/puppetboard.users',
     }),
-    require => [File['/etc/nginx/puppetboard.users'], Exec['puppetserver: certificates']],
+    require => [File['/etc/nginx/dashboard.d', '/etc/nginx/puppetboard.users'], Exec['puppetserver: certificates']],
   }
 
   profile::firewall::allow { 'puppetboard':

@@ -5,4 +5,5 @@ class role::control {
   include profile::puppetdb
   include profile::puppetboard
   include profile::promotion
+  include profile::monitoring
 }

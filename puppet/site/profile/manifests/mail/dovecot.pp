@@ -10,7 +10,10 @@ class profile::mail::dovecot (
   Optional[String[1]] $sieve_before = undef,
   Boolean $handed_over = false,
 ) {
+  include fleet
+
   $etc = '/etc/dovecot'
+  $metrics_port = 9900
   $home = '/srv/vmail'
   $before = "${etc}/sieve/before.sieve"
 
@@ -81,6 +84,10 @@ class profile::mail::dovecot (
         'recipient_delimiter' => $recipient_delimiter,
         'sieve_before'        => $before,
         'handed_over'         => $handed_over,
+        'metrics_port'        => $fleet::watched ? {
+          true    => $metrics_port,
+          default => undef,
+        },
     }),
     validate_cmd => '/usr/bin/doveconf -c % -n',
     require      => [
@@ -95,5 +102,9 @@ class profile::mail::dovecot (
     enable  => true,
     # Whoever is logged in stays so.
     restart => '/usr/bin/systemctl reload dovecot.service',
+  }
+
+  profile::metrics { 'dovecot':
+    port => $metrics_port,
   }
 }

@@ -12,7 +12,10 @@ class profile::mail::rspamd (
   Optional[Pattern[/\A[a-z0-9][a-z0-9-]*\z/]] $selector = undef,
   Optional[Sensitive[String[1]]] $key = undef,
 ) {
+  include fleet
+
   $etc = '/etc/rspamd'
+  $controller = '/run/rspamd/controller.sock'
   $socket = '/run/rspamd/milter.sock'
   $signs = $selector =~ NotUndef and $key =~ NotUndef
 
@@ -47,6 +50,10 @@ class profile::mail::rspamd (
           },
           'selector' => $selector,
           'key'      => "${etc}/dkim.key",
+          'metrics'  => $fleet::watched ? {
+            true    => $controller,
+            default => undef,
+          },
       }),
       ;
   }
@@ -60,5 +67,14 @@ class profile::mail::rspamd (
   service { 'rspamd.service':
     ensure => running,
     enable => true,
+  }
+
+  # Its socket is for the exporters' group, which must be there.
+  if $fleet::watched {
+    Package['prometheus-node-exporter'] -> File["${etc}/rspamd.conf"]
+  }
+
+  profile::metrics { 'rspamd':
+    socket => $controller,
   }
 }

@@ -15,10 +15,12 @@ class profile::web::edge (
   Optional[Sensitive[String[1]]] $passage_key = undef,
   Integer[0] $max_age = 0,
 ) {
+  include fleet
   include profile::drain
 
   $etc = '/etc/haproxy'
   $peer_port = 8081
+  $metrics_port = 8405
   $state = '/var/lib/fleet-web'
   $defaults = $sites.filter |$name, $site| { pick($site['default'], false) }
   $names = $sites.map |$name, $site| {
@@ -111,6 +113,10 @@ class profile::web::edge (
         'thumbprint'   => $thumbprint,
         'passage'      => $passage,
         'max_age'      => $max_age,
+        'metrics_port' => $fleet::watched ? {
+          true    => $metrics_port,
+          default => undef,
+        },
     }),
     validate_cmd => '/usr/sbin/haproxy -c -q -f %',
     require      => [
@@ -136,6 +142,10 @@ class profile::web::edge (
   profile::drain::hook { 'web':
     content => file('profile/web/drain'),
     require => Package['socat'],
+  }
+
+  profile::metrics { 'haproxy':
+    port => $metrics_port,
   }
 
   profile::firewall::allow { 'web':
