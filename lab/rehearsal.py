@@ -28,11 +28,13 @@ VISITS: Mapping[str, Budget] = {
     "web": Budget(failed=0, at_least=20_000),
     "wipe": Budget(failed=0, at_least=5_000),
     "web_ha": Budget(failed=0, at_least=5_000),
+    "watch": Budget(failed=0, at_least=5_000),
 }
 # What steps may cost those who read and write mail, where those have anything to do with it.
 MAIL: Mapping[str, MailBudget] = {
     "mail": MailBudget(at_least=100),
     "wipe": MailBudget(at_least=50),
+    "watch": MailBudget(at_least=50),
 }
 
 

@@ -1,4 +1,4 @@
-"""Puppetboard as people see it: over HTTPS, from outside, with a password."""
+"""The control host's pages as people see them: over HTTPS, from outside, with a password."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _HTTPS = 443
 
 
 class DashboardError(CouldNotError):
-    """Puppetboard gave no answer that could be believed."""
+    """A page gave no answer that could be believed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """Puppetboard of one site.
+    """The pages of one site's control host.
 
     Attributes:
         ssh: its :meth:`~lab.operator.ssh.Ssh.dial` leads outside.
@@ -37,27 +37,28 @@ class Dashboard:
     user: str
     password: str = field(repr=False)
 
-    def problems(self, address: str, *, certnames: Sequence[str]) -> list[str]:
-        """Return what is wrong with it, as seen on one address; empty when nothing is.
+    def problems(self, address: str, *, path: str, texts: Sequence[str]) -> list[str]:
+        """Return what is wrong with a page, as seen on one address; empty when nothing is.
 
         Args:
             address: IPv4 or IPv6.
-            certnames: of the hosts that it must show.
+            path: of the page.
+            texts: what it must show.
         """
         found = []
         for credentials in (None, (self.user, f"not {self.password}")):
-            status, _ = self._get(address, credentials)
+            status, _ = self._get(address, path, credentials)
             if status != HTTPStatus.UNAUTHORIZED:
-                found.append(f"Puppetboard on {address} answers {status} without the password")
-        status, page = self._get(address, (self.user, self.password))
+                found.append(f"{path} on {address} answers {status} without the password")
+        status, page = self._get(address, path, (self.user, self.password))
         if status != HTTPStatus.OK:
-            found.append(f"Puppetboard on {address} answers {status}")
-        elif missing := [name for name in certnames if name not in page]:
-            found.append(f"Puppetboard on {address} does not show {', '.join(missing)}")
+            found.append(f"{path} on {address} answers {status}")
+        elif missing := [text for text in texts if text not in page]:
+            found.append(f"{path} on {address} does not show {', '.join(missing)}")
         return found
 
-    def _get(self, address: str, credentials: tuple[str, str] | None) -> tuple[int, str]:
-        """Ask for the list of hosts; return status and page.
+    def _get(self, address: str, path: str, credentials: tuple[str, str] | None) -> tuple[int, str]:
+        """Ask for a page; return status and page.
 
         Raises:
             DashboardError: no answer, or not from whom it should be.
@@ -74,7 +75,7 @@ class Dashboard:
             ):
                 connection = http.client.HTTPConnection(self.name)
                 connection.sock = sealed
-                connection.request("GET", "/nodes", headers=headers)
+                connection.request("GET", path, headers=headers)
                 answer = connection.getresponse()
                 return answer.status, answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:

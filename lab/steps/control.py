@@ -149,7 +149,7 @@ class Control(Step):
         return [
             problem
             for where in (address.v4, address.v6)
-            for problem in dashboard.problems(str(where), certnames=certnames)
+            for problem in dashboard.problems(str(where), path="/nodes", texts=certnames)
         ]
 
     def _policy(self) -> list[str]:

@@ -38,12 +38,25 @@ CA: Final = "ca"
 PACKAGE_CACHE: Final = "/var/cache/apt-cacher-ng"
 PACKAGE_PORT: Final = 3142
 PEBBLE_PORT: Final = 14000
+WATCHDOG_PORT: Final = 8088
+WATCHDOG_SECONDS: Final = 120
+"""After how many seconds of silence the fleet's watchdog is missed."""
+
+WATCHDOG: Final = "/run/watchdog"
+"""Where it is told that it was heard, or that it is silent."""
+
 FOREIGN_MAIL: Final = "/var/mail/foreign"
 """The maildir in which the foreign mail server keeps what it gets, whoever it is for."""
 AUTHORITY: Final = "/etc/ssl/lab-authority.pem"
 """Where the machine of the users has the root that they believe in."""
 
 _PUMP: Final = Path(__file__).parent / "delay.py"
+_FORGET: Final = f"""
+postsuper -d ALL
+find {FOREIGN_MAIL} -type f -delete
+systemctl stop watchdog.service
+"""
+_LISTENER: Final = Path(__file__).parent / "watchdog.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +196,11 @@ def _outside(site: Site, secrets: WorldSecrets) -> WorldMachine:
 
 
 def _mailer(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
-    """Everybody else: their mail server, and on the same machine the ACME authority (RFC 8555).
+    """Everybody else: their mail server, the ACME authority (RFC 8555), a listener for a watchdog.
 
     The mail server sends what is handed in outside, and takes what comes. The authority lives as
-    long as the machine: its root is new at each start, and so are its accounts.
+    long as the machine: its root is new at each start, and so are its accounts. The listener
+    notices when the fleet's monitoring has stopped to say that it runs.
     """
     files = {
         "/etc/postfix/main.cf": _file(
@@ -199,17 +213,26 @@ def _mailer(fleet: Fleet, site: Site, secrets: WorldSecrets) -> WorldMachine:
         "/etc/systemd/system/postfix.service.d/lean.conf": _file("mailer/lean.conf.j2"),
         "/etc/tmpfiles.d/mailer.conf": File(content=f"d {FOREIGN_MAIL} 0700 mail mail\n"),
     }
-    files |= _acme_files(fleet, site, secrets)
+    files |= _acme_files(fleet, site, secrets) | _watchdog_files()
     return _machine(
         site,
         MAILER,
-        units=("postfix.service", "acme.socket"),
+        units=("postfix.service", "acme.socket", "watchdog.socket"),
         files=files,
         # A connection would cost more than all the rest: it starts a server for one.
         serves="ss -Hltn sport = :25 | grep -q . && systemctl is-active --quiet acme.socket",
-        # Else it would deliver what was sent in a time that never was.
-        forget=("sh", "-c", f"postsuper -d ALL && find {FOREIGN_MAIL} -type f -delete"),
+        # Else it would deliver what was sent in a time that never was, or miss whom it heard then.
+        forget=("sh", "-ec", _FORGET),
     )
+
+
+def _watchdog_files() -> dict[str, File]:
+    units = "/etc/systemd/system"
+    return {
+        "/usr/local/lib/watchdog/watchdog.py": File(content=_LISTENER.read_text()),
+        f"{units}/watchdog.service": _file("mailer/watchdog.service.j2", seconds=WATCHDOG_SECONDS),
+        f"{units}/watchdog.socket": _file("mailer/watchdog.socket.j2", port=WATCHDOG_PORT),
+    }
 
 
 def _acme_files(fleet: Fleet, site: Site, secrets: WorldSecrets) -> dict[str, File]:
