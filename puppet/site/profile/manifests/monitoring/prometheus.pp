@@ -13,12 +13,11 @@ class profile::monitoring::prometheus (
 
   $etc = '/etc/prometheus'
   $data = '/var/lib/prometheus/metrics2'
-  $web = { 'hosts' => fleet::serving('web') }
   $mail = fleet::serving('mail')
-  $pair = $mail.length > 1
 
-  # Exporters by name -> the hosts that have one.
+  # Exporters by name -> the hosts that have one. The gateway leads to all others of its host.
   $exporters = {
+    'gateway'  => $fleet::enrolled,
     'node'     => $fleet::enrolled,
     'powerdns' => fleet::serving('dns'),
     'haproxy'  => fleet::serving('web'),
@@ -30,8 +29,6 @@ class profile::monitoring::prometheus (
   $jobs = $asked.map |$name, $hosts| {
     {
       'job_name'       => $name,
-      'metrics_path'   => '/proxy',
-      'params'         => { 'module' => [$name] },
       'static_configs' => $hosts.map |$host| {
         {
           'targets' => ["${fleet::hosts[$host]['wireguard']}:${profile::node_exporter::port}"],
@@ -41,6 +38,11 @@ class profile::monitoring::prometheus (
       # A host that tells everything at once would fill the disk, or the memory.
       'sample_limit'   => 5000,
     } + ($name ? {
+        'gateway' => {},
+        default   => { 'metrics_path' => '/proxy', 'params' => { 'module' => [$name] } },
+    }) + ($name ? {
+        # Programs of ours say themselves whose their numbers are.
+        'node'    => { 'honor_labels' => true },
         # Two thousand series of each server's history are nobody's business here.
         'haproxy' => { 'metric_relabel_configs' => [{
               'source_labels' => ['__name__'],
@@ -51,16 +53,21 @@ class profile::monitoring::prometheus (
     })
   }
 
-  # Programs of ours that speak for themselves, in the mesh.
+  # Programs of ours that speak for themselves, in the mesh; two mail servers have them.
   $own = {
-    'replicator' => { 'port' => 9106, 'hosts' => $mail, 'there' => $pair },
+    'replicator' => 9106,
+    'journal'    => 9725,
   }
-  $own_jobs = $own.filter |$name, $it| { $it['there'] }.map |$name, $it| {
+  $pair = $mail.length ? {
+    2       => $own,
+    default => {},
+  }
+  $own_jobs = $pair.map |$name, $port| {
     {
       'job_name'       => $name,
-      'static_configs' => $it['hosts'].map |$host| {
+      'static_configs' => $mail.map |$host| {
         {
-          'targets' => ["${fleet::hosts[$host]['wireguard']}:${it['port']}"],
+          'targets' => ["${fleet::hosts[$host]['wireguard']}:${port}"],
           'labels'  => { 'instance' => $host },
         }
       },
