@@ -33,7 +33,7 @@ class profile::monitoring::alertmanager (
             'smtp_hello'       => $trusted['certname'],
             # It is this host, over loopback; Postfix speaks TLS with everybody else.
             'smtp_require_tls' => false,
-            'smtp_from'        => "Generalprøve <alerts@${trusted['hostname']}.${fleet::domain}>",
+            'smtp_from'        => "alerts@${trusted['hostname']}.${fleet::domain}",
           },
           'templates'     => ["${etc}/letter.tmpl"],
           'route'         => {
@@ -72,7 +72,12 @@ class profile::monitoring::alertmanager (
             },
             {
               'source_matchers' => ['alertname = "HostDown"'],
-              'target_matchers' => ['alertname =~ "MeshDown|ReplicationStuck|ZonesDiffer|LetterLost"'],
+              'target_matchers' => ['alertname =~ "MeshDown|ReplicationStuck|JournalDegraded|ZonesDiffer|LetterLost"'],
+            },
+            # What goes through the mesh waits when there is none.
+            {
+              'source_matchers' => ['alertname = "MeshDown"'],
+              'target_matchers' => ['alertname =~ "ReplicationStuck|JournalDegraded|ZonesDiffer|LetterLost"'],
             },
             {
               'source_matchers' => ['alertname = "ServiceDown"'],
