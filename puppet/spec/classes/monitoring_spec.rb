@@ -14,7 +14,7 @@ describe 'profile::monitoring' do
   mesh = FleetFacts.hosts.transform_values { |host| host['wireguard'] }
 
   it 'asks for metrics through the mesh, and everybody for what it serves' do
-    asked = jobs.slice('node', 'powerdns', 'haproxy', 'nginx', 'dovecot', 'rspamd')
+    asked = jobs.slice('gateway', 'node', 'haproxy', 'nginx', 'dovecot', 'rspamd')
     expect(asked.keys.length).to eq(6)
     targets = asked.values.flat_map { |job| job['static_configs'] }.flat_map { |each| each['targets'] }
     expect(targets.map { |target| target.split(':').first } - mesh.values).to be_empty

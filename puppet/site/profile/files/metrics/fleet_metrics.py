@@ -27,7 +27,20 @@ CERTIFICATES = Path("/var/lib/puppet/ssl/certs")
 BACKUPS = Path("/srv/backup")
 IN_FORCE = Path("/etc/puppet/code/environments/production")
 POSTQUEUE = Path("/usr/sbin/postqueue")
+PDNS_CONTROL = Path("/usr/bin/pdns_control")
 ENOUGH_SECONDS = 1.0
+
+# What PowerDNS counts, of a hundred things. Its own page of metrics would want a restart.
+POWERDNS = (
+    "corrupt-packets",
+    "servfail-packets",
+    "tcp-answers",
+    "tcp-queries",
+    "timedout-packets",
+    "udp-answers",
+    "udp-queries",
+    "uptime",
+)
 
 # Numbers in Puppet's summary, and what they are called here.
 PUPPET = {
@@ -213,6 +226,23 @@ def queue() -> Iterator[Sample]:
     )
 
 
+def powerdns() -> Iterator[Sample]:
+    """Tell what PowerDNS has counted since it started."""
+    if not PDNS_CONTROL.exists():
+        return
+    counted = dict(
+        each.split("=", 1)
+        for each in said(str(PDNS_CONTROL), "show", "*").split(",")
+        if "=" in each
+    )
+    for name in POWERDNS:
+        yield Sample(
+            name=f"pdns_auth_{name.replace('-', '_')}",
+            meaning=f"PowerDNS' own count of {name}.",
+            value=float(counted[name]),
+        )
+
+
 def backups(clients: Sequence[str]) -> Iterator[Sample]:
     """Tell when whoever sends backups here has sent the last one."""
     for client in clients:
@@ -292,6 +322,7 @@ def main(argv: Sequence[str]) -> None:
             "certificates": certificates,
             "mesh": lambda: mesh(config["peers"], config["port"]),
             "queue": queue,
+            "powerdns": powerdns,
             "backups": lambda: backups(config["backup_clients"]),
             "units": units,
             "clock": clock,

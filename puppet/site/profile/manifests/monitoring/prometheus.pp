@@ -19,7 +19,6 @@ class profile::monitoring::prometheus (
   $exporters = {
     'gateway'  => $fleet::enrolled,
     'node'     => $fleet::enrolled,
-    'powerdns' => fleet::serving('dns'),
     'haproxy'  => fleet::serving('web'),
     'nginx'    => fleet::serving('web'),
     'dovecot'  => $mail,
