@@ -59,7 +59,14 @@ class profile::mail::rspamd (
   }
 
   profile::systemd::dropin { 'rspamd.service':
-    content => epp('profile/mail/rspamd.service.epp', { 'socket' => $socket }),
+    content => epp('profile/mail/rspamd.service.epp', {
+        'socket' => $socket,
+        # Whose sockets it makes.
+        'groups' => $fleet::watched ? {
+          true    => ['postfix', 'prometheus'],
+          default => ['postfix'],
+        },
+    }),
     require => Package['rspamd'],
     notify  => Service['rspamd.service'],
   }
