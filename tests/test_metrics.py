@@ -142,3 +142,15 @@ def test_every_way_of_a_letter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(
         line.startswith('fleet_letter_seconds{instance="oslo",given_to="bergen') for line in found
     )
+
+
+def test_a_metric_may_have_a_label_of_any_name(look: ModuleType) -> None:
+    metrics = look.Metrics()
+    metrics.add("fleet_lookup_ok", "Whether a name is found.", 1, name="www.a.example")
+    metrics.add("fleet_lookup_ok", "Whether a name is found.", 0, name="a.example")
+    assert metrics.lines == [
+        "# HELP fleet_lookup_ok Whether a name is found.",
+        "# TYPE fleet_lookup_ok gauge",
+        'fleet_lookup_ok{name="www.a.example"} 1',
+        'fleet_lookup_ok{name="a.example"} 0',
+    ]

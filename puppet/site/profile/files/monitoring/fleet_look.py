@@ -45,7 +45,7 @@ class Metrics:
     lines: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
 
-    def add(self, name: str, meaning: str, value: float, **labels: str) -> None:
+    def add(self, name: str, meaning: str, value: float, /, **labels: str) -> None:
         """Add one sample of a gauge."""
         if name not in self._known:
             self._known.add(name)

@@ -146,6 +146,8 @@ class profile::monitoring::prometheus (
       '--web.listen-address=127.0.0.1:9090',
       "--web.external-url=https://${trusted['certname']}/prometheus/",
       '--web.route-prefix=/prometheus',
+      # Alertmanager takes an alert for over when it has not heard of it for four times this long.
+      '--rules.alert.resend-delay=15s',
       '--query.max-samples=5000000',
       '--query.max-concurrency=4',
     ],
