@@ -28,7 +28,7 @@ from typing import Any
 
 PATIENCE_SECONDS = 40.0
 POLL_SECONDS = 1.0
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 5.0
 TROUBLE = (OSError, smtplib.SMTPException, imaplib.IMAP4.error)
 
 
@@ -119,30 +119,57 @@ def write(config: Mapping[str, Any], password: str, context: ssl.SSLContext) -> 
             sent[host] = (mark, time.monotonic())
         except TROUBLE as error:
             print(f"{host} takes no letter: {error}", file=sys.stderr)
+    seconds = find(config, password, context, sent)
+    for host, address in servers.items():
+        try:
+            tidy(config, address, password, context)
+            break
+        except TROUBLE as error:
+            print(f"{host} throws nothing away: {error}", file=sys.stderr)
+    return told(list(servers), seconds)
+
+
+def find(
+    config: Mapping[str, Any],
+    password: str,
+    context: ssl.SSLContext,
+    sent: Mapping[str, tuple[str, float]],
+) -> dict[tuple[str, str], float]:
+    """Look for letters on every server until they are there, or there is no patience left.
+
+    Args:
+        config: whom to ask.
+        password: of the mailbox.
+        context: whom to believe.
+        sent: whom a letter was given to -> its mark, and when.
+
+    Returns:
+        Whom it was given to and who reads it -> seconds until it was there.
+    """
+    servers: Mapping[str, str] = config["servers"]
     waiting = {(host, reader) for host in sent for reader in servers}
-    seconds: dict[tuple[str, str], float] = {}
+    found: dict[tuple[str, str], float] = {}
+    silent: dict[str, str] = {}
     deadline = time.monotonic() + PATIENCE_SECONDS
     while waiting and time.monotonic() < deadline:
         for reader in sorted({where for _, where in waiting}):
             marks = {sent[host][0]: host for host, where in waiting if where == reader}
             try:
-                found = read(config, servers[reader], password, context, set(marks))
+                seen = read(config, servers[reader], password, context, set(marks))
+                silent.pop(reader, None)
             except TROUBLE as error:
-                print(f"{reader} lets nobody read: {error}", file=sys.stderr)
+                silent[reader] = str(error)
                 continue
-            for mark in found:
-                host = marks[mark]
-                seconds[host, reader] = time.monotonic() - sent[host][1]
-                waiting.discard((host, reader))
+            for host in (marks[mark] for mark in seen):
+                found[host, reader] = time.monotonic() - sent[host][1]
+        waiting -= set(found)
         if waiting:
             time.sleep(POLL_SECONDS)
-    for host in servers:
-        try:
-            tidy(config, servers[host], password, context)
-            break
-        except TROUBLE as error:
-            print(f"{host} throws nothing away: {error}", file=sys.stderr)
-    return told(list(servers), seconds)
+    for reader, error in silent.items():
+        print(f"{reader} lets nobody read: {error}", file=sys.stderr)
+    for host, reader in sorted(waiting):
+        print(f"a letter given to {host} is not there on {reader}", file=sys.stderr)
+    return found
 
 
 def told(servers: Sequence[str], seconds: Mapping[tuple[str, str], float]) -> list[str]:
