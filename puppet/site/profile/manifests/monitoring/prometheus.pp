@@ -37,7 +37,12 @@ class profile::monitoring::prometheus (
       # A host that tells everything at once would fill the disk, or the memory.
       'sample_limit'   => 5000,
     } + ($name ? {
-        'gateway' => {},
+        # Whether it answers is all that is asked of it.
+        'gateway' => { 'metric_relabel_configs' => [{
+              'source_labels' => ['__name__'],
+              'regex'         => 'process_resident_memory_bytes',
+              'action'        => 'keep',
+        }] },
         default   => { 'metrics_path' => '/proxy', 'params' => { 'module' => [$name] } },
     }) + ($name ? {
         # Programs of ours say themselves whose their numbers are.
@@ -84,6 +89,12 @@ class profile::monitoring::prometheus (
           'labels'  => { 'instance' => $trusted['hostname'] },
       }],
       'sample_limit'   => 5000,
+      # They tell twelve hundred numbers of themselves; these are asked for.
+      'metric_relabel_configs' => [{
+          'source_labels' => ['__name__'],
+          'regex'         => 'prometheus_(config_last_reload_successful|rule_evaluation_failures_total|tsdb_(head_series|head_samples_appended_total|storage_blocks_bytes|wal_writes_failed_total))|alertmanager_(alerts|config_last_reload_successful|notifications_(failed_)?total)|process_(cpu_seconds_total|resident_memory_bytes)',
+          'action'        => 'keep',
+      }],
     }
   }
 

@@ -1,0 +1,112 @@
+"""Faults and alerts: the right one reaches a mailbox outside, its end too, and no other.
+
+Budgets: 90 s from the fault to the mailbox, 90 s from healing to the end; nothing in a quiet
+minute; the death of Tromsø is noticed outside within three minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from alert_table import TABLE, WITHIN_SECONDS, Row, told
+
+from lab.faults import Faults
+from lab.lab import Lab
+from lab.operate import in_lab
+from lab.operator.monitoring import Monitoring
+from lab.steps import STEPS
+from lab.world.machines import MAILER, WATCHDOG
+
+NOTICED_SECONDS = 180
+QUIET_SECONDS = 60
+HOUR_SECONDS = 3600
+
+
+@pytest.fixture(scope="module")
+def watched(lab_at: Callable[[str], Lab]) -> Lab:
+    """Return a lab that is watched, with nothing wrong."""
+    lab = lab_at(STEPS[-1].name)
+    nothing_fires(lab)
+    return lab
+
+
+def nothing_fires(lab: Lab) -> None:
+    """Wait until no alert fires."""
+    monitoring = Monitoring(ssh=lab.ssh, host=lab.fleet.control.name)
+    until(lambda: not monitoring.firing(), seconds=2 * WITHIN_SECONDS, what="quiet")
+
+
+def until(true: Callable[[], bool], *, seconds: float, what: str) -> float:
+    """Wait until something is true, and return for how long.
+
+    Raises:
+        AssertionError: it did not become so in time.
+    """
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(1)
+    return time.monotonic() - start
+
+
+def parameter(row: Row) -> object:
+    """Return a row as a parameter; those that are not tried every time are slow."""
+    return pytest.param(row, id=row.name, marks=() if row.quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("row", [parameter(row) for row in TABLE])
+def test_the_right_alert_reaches_the_mailbox_and_no_other(watched: Lab, row: Row) -> None:
+    nothing_fires(watched)
+    since = time.time()
+    expected = set(row.alerts)
+    with row.inject(Faults(lab=watched), watched):
+        if expected:
+            until(
+                lambda: expected <= set(told(watched, since=since)),
+                seconds=WITHIN_SECONDS,
+                what=f"{row.alerts} in the mailbox",
+            )
+        else:
+            time.sleep(WITHIN_SECONDS)  # long enough for whatever would be told
+        assert set(told(watched, since=since)) == expected
+    ends = {f"over: {alert}" for alert in expected}
+    until(
+        lambda: ends <= set(told(watched, since=since)),
+        seconds=WITHIN_SECONDS,
+        what=f"the end of {row.alerts} in the mailbox",
+    )
+    assert set(told(watched, since=since)) == expected | ends
+
+
+def test_in_quiet_nothing_is_told(watched: Lab) -> None:
+    quiet(watched, QUIET_SECONDS)
+
+
+@pytest.mark.slow
+def test_in_an_hour_of_quiet_nothing_is_told(watched: Lab) -> None:
+    quiet(watched, HOUR_SECONDS)
+
+
+def quiet(lab: Lab, seconds: float) -> None:
+    """See that nothing is told while nothing happens."""
+    nothing_fires(lab)
+    since = time.time()
+    time.sleep(seconds)  # the quiet itself
+    assert told(lab, since=since) == []
+
+
+def test_the_death_of_tromso_is_noticed_outside(watched: Lab) -> None:
+    silent = f"{WATCHDOG}/silent"
+
+    def there() -> bool:
+        return watched.engine.run(MAILER, ["sh", "-c", f"ls {silent} 2>&1 || true"]).output == (
+            f"{silent}\n"
+        )
+
+    until(lambda: not there(), seconds=WITHIN_SECONDS, what="the watchdog is heard")
+    with Faults(lab=watched).power_loss("tromso"):
+        until(there, seconds=NOTICED_SECONDS, what="Tromsø is missed")
+    in_lab(watched).puppet.wait_for_server()
+    until(lambda: not there(), seconds=NOTICED_SECONDS, what="Tromsø is heard again")
