@@ -76,6 +76,7 @@ class Watch:
         visits: what it may cost visitors of the sites; without it there are none.
         failover: the same where two servers serve them, for visitors of either and of both.
         mail: what it may cost those who read and write mail; without it there are none.
+        both_sides: whether some of them write to each of two mail servers by its address.
         pace: of those who come to the web, write and send; 2 is twice the usual one.
     """
 
@@ -89,6 +90,7 @@ class Watch:
         visits: Budget | None = None,
         failover: FailoverBudget | None = None,
         mail: MailBudget | None = None,
+        both_sides: bool = False,
         pace: float = 1.0,
     ) -> None:
         self._lab = lab
@@ -97,6 +99,7 @@ class Watch:
         self._visits = visits
         self._failover = failover
         self._mail = mail
+        self._both_sides = both_sides
         self._started = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         self.directory = root() / "records" / f"{self._started:%Y%m%d-%H%M%S}-{slug}"
@@ -217,7 +220,8 @@ class Watch:
             visitors, writers = watch_failover.visitors(lab, operator, zones)
             plan = replace(plan, visitors=visitors, writers=writers)
         if self._mail:
-            plan = replace(plan, mail=watch_mail.mail_users(lab))
+            users = watch_mail.mail_users(lab, both_sides=self._both_sides)
+            plan = replace(plan, mail=users)
         if self._visits or self._failover or self._mail:
             plan = replace(plan, authorities=operator.acme.roots())
         return plan

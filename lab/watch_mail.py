@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from lab.history import History
 from lab.lab import Lab
@@ -15,15 +15,17 @@ from lab.operator import Operator
 from lab.operator.ssh import SshError
 from lab.operator.zones import RecordSet, Zone
 from lab.steps.dns import Dns
+from lab.steps.mail_ha_move import Move as Pair
 from lab.steps.mail_move import Move
 from lab.users.mail_census import Census
 from lab.users.mail_ledger import changes_balance, mail_balance
 from lab.users.mail_plan import IMAP, LOGIN, RELAY, SUBMISSION, Account, MailUsers
-from lab.users.mail_standard import standard_mail_users
+from lab.users.mail_standard import on_both_sides, standard_mail_users
+from lab.users.mail_twins import Compared
 from lab.users.plan import both
 from lab.users.probes import Plan
 from lab.users.session import shipped
-from lab.verdict import Budget, Verdict, guarded, judge
+from lab.verdict import Budget, Figures, Outcome, Verdict, guarded, judge
 from lab.world.legacy.image.seed.people import PEOPLE
 from lab.world.machines import FOREIGN_MAIL, MAILER, OUTSIDE, RESOLVER
 from lab.world.names import foreign_domain, machine_address, machine_name
@@ -51,13 +53,17 @@ class MailBudget:
 
     Attributes:
         at_least: messages that must have been accepted, or nothing is known.
-        late: seconds from acceptance until a reader is shown a message; any when None.
+        late: seconds from acceptance by the fleet until a reader is shown a message; any when
+            None.
         settle: seconds after the end in which what is under way may still arrive.
         imap: for readers. Each try to connect again counts as failed: it is the gap that matters.
         submission: for those who send; each refused try counts as failed.
         logins: for the right password.
         relay: for strangers.
         refused: changes of flags and folders that may be refused: whoever wanted them knows.
+        unsynced: seconds before a fault in which what people change may be lost; messages are not.
+        alike: seconds after the end within which both servers must hold the same; None where
+            there is one server.
     """
 
     at_least: int = 50
@@ -68,6 +74,8 @@ class MailBudget:
     logins: Budget = field(default_factory=Budget)
     relay: Budget = field(default_factory=lambda: Budget(at_least=10))
     refused: int = 0
+    unsynced: float = 0.0
+    alike: float | None = None
 
 
 def moving(
@@ -75,17 +83,25 @@ def moving(
 ) -> dict[tuple[str, str], tuple[RecordSet, ...]]:
     """Return the records that the step changes: absolute name and type -> what they may be."""
     reached = operator.stage.reached()
-    if Dns.name not in reached or "wipe" in reached:
-        return {}  # they are still the old server's own, or it is no more
+    if Dns.name not in reached:
+        return {}  # they are still the old server's own
+    if "wipe" in reached:  # the old server is no more
+        known = {zone.origin: zone for zone in zones}
+        return Pair.of(operator).changing(known) if "web_ha" in reached else {}
     return Move.of(operator).changing({zone.origin: zone for zone in zones})
 
 
-def mail_users(lab: Lab) -> MailUsers:
-    """Return the people of a lab."""
+def mail_users(lab: Lab, *, both_sides: bool = False) -> MailUsers:
+    """Return the people of a lab.
+
+    Args:
+        lab: the lab.
+        both_sides: whether some write to each of two servers by its address.
+    """
     fleet, site = lab.fleet, lab.site
     domain = fleet.domain
     addresses = [site.address(host) for host in (fleet.legacy, fleet.production)]
-    return standard_mail_users(
+    users = standard_mail_users(
         resolver=both(machine_address(site, RESOLVER)),
         domain=domain,
         accounts=[
@@ -101,29 +117,71 @@ def mail_users(lab: Lab) -> MailUsers:
         mailer=machine_name(fleet, MAILER).rstrip("."),
         foreign=foreign_domain(fleet).rstrip("."),
         servers=[str(each) for one in addresses for each in (one.v4, one.v6)],
+        twins=[str(one.v4) for one in addresses[::-1]],
     )
+    return on_both_sides(users) if both_sides else users
 
 
 def census(lab: Lab, plan: Plan) -> Census:
     """Read every mailbox, from outside and by its owner, and what came to those elsewhere."""
-    directory = f"/run/generalprove-census-{secrets.token_hex(4)}"
-    lab.ssh.write(OUTSIDE, f"{directory}/users.zip", shipped())
-    lab.ssh.write(OUTSIDE, f"{directory}/plan.json", plan.to_json())
-    try:
-        said = lab.ssh.run(
-            OUTSIDE,
-            [
-                *("env", f"PYTHONPATH={directory}/users.zip", "timeout", "120"),
-                *("python3", "-m", "lab.users.mail_census", f"{directory}/plan.json"),
-            ],
-        ).stdout
-    finally:
-        lab.ssh.run(OUTSIDE, ["rm", "-rf", directory], check=False)
-    found = Census.of(json.loads(said))
+    found = Census.of(_outside(lab, plan, "lab.users.mail_census"))
     abroad = lab.engine.run(MAILER, ["python3", "-c", _ABROAD, FOREIGN_MAIL]).output
     arrived, returned = json.loads(abroad)
     return found + Census(
         abroad=tuple((address, mark) for address, mark in arrived), returned=tuple(returned)
+    )
+
+
+def compare(lab: Lab, plan: Plan) -> Compared:
+    """Compare what both servers hold, from outside and by the owners of the mailboxes."""
+    return Compared.of(_outside(lab, plan, "lab.users.mail_twins"))
+
+
+def _outside(lab: Lab, plan: Plan, program: str) -> dict[str, Any]:
+    """Return what a program of the users says, run once on their machine."""
+    directory = f"/run/generalprove-census-{secrets.token_hex(4)}"
+    lab.ssh.write(OUTSIDE, f"{directory}/users.zip", shipped())
+    lab.ssh.write(OUTSIDE, f"{directory}/plan.json", plan.to_json())
+    command = [
+        *("env", f"PYTHONPATH={directory}/users.zip", "timeout", "120"),
+        *("python3", "-m", program, f"{directory}/plan.json"),
+    ]
+    try:
+        found: dict[str, Any] = json.loads(lab.ssh.run(OUTSIDE, command).stdout)
+    finally:
+        lab.ssh.run(OUTSIDE, ["rm", "-rf", directory], check=False)
+    return found
+
+
+def alike(lab: Lab, *, plan: Plan, seconds: float, subject: str) -> Verdict:
+    """Judge whether both servers come to hold the same.
+
+    Args:
+        lab: the lab.
+        plan: whose mailboxes.
+        seconds: from now, within which they must.
+        subject: what to call it.
+    """
+    start = time.monotonic()
+    while True:
+        begun = time.monotonic() - start
+        try:
+            found, why = compare(lab, plan), ""
+        except SshError as error:
+            found, why = Compared(), f"cannot be compared: {error}"
+        done = bool(found.messages and not found.count)
+        if done or begun > seconds:
+            break
+        time.sleep(0.5)
+    told = [f"{found.count:,} not the same on both: {'; '.join(found.different)}"]
+    reasons = [] if done else [why] if why else told
+    known = bool(found.messages)
+    return Verdict(
+        subject=subject,
+        outcome=Outcome.OK if done else Outcome.FAIL if known else Outcome.UNKNOWN,
+        reasons=tuple(reasons),
+        notes=(f"the same {begun:.1f} s after the end",) if done else (),
+        figures=Figures(total=found.messages, failed=found.count, slowest=begun),
     )
 
 
@@ -159,11 +217,15 @@ def verdicts(
                 subject=f"{title}: mail",
                 late=budget.late,
                 at_least=budget.at_least,
+                unsynced=budget.unsynced,
             )
             if over or not any(" lost: " in reason for reason in verdict.reasons):
                 return verdict
             time.sleep(1)
 
+    if budget.alike is not None:
+        subject, seconds = f"{title}: both servers", budget.alike
+        yield guarded(subject, lambda: alike(lab, plan=plan, seconds=seconds, subject=subject))
     yield guarded(f"{title}: mail", mail)
     for kind, allowed, what in (
         (IMAP, budget.imap, "imap"),
@@ -182,5 +244,6 @@ def verdicts(
             census=found,
             subject=subject,
             refused=budget.refused,
+            unsynced=budget.unsynced,
         ),
     )

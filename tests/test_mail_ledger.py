@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.history import History, Operation
+from lab.history import History, Mark, Operation
 from lab.users.mail_census import Census, Found
 from lab.users.mail_changes import Change
 from lab.users.mail_ledger import changes_balance, mail_balance
@@ -304,3 +304,35 @@ def test_exactly_the_lost_are_counted(gone: set[int], accepted: set[int]) -> Non
     history = [sent(f"gp-{number}") for number in accepted]
     there = [found(f"gp-{n}", uid=n + 1) for n in accepted - gone]
     assert mail(history, *there).figures.failed == len(accepted & gone)
+
+
+def test_a_message_that_is_shown_under_another_number_was_there_before() -> None:
+    history = [sent("gp-1"), seen("gp-1", 1, at=1), seen("gp-1", 9, at=50), sent("gp-2")]
+    verdict = mail(history, found("gp-1", uid=9), found("gp-2", uid=8))
+    assert verdict.figures.slowest == pytest.approx(1)
+
+
+def dies(at: float) -> Mark:
+    return Mark(kind="fault", name="power loss oslo", phase="start", at_ns=round(at * 1e9))
+
+
+@pytest.mark.parametrize(
+    ("folder", "at", "outcome"),
+    [
+        ("INBOX", 4.2, Outcome.OK),
+        ("K", 4.2, Outcome.OK),
+        ("INBOX", 3.8, Outcome.FAIL),
+        ("INBOX", 5.1, Outcome.FAIL),
+        ("gone", 4.2, Outcome.FAIL),
+    ],
+)
+def test_what_was_changed_just_before_a_death_may_be_lost_but_no_message(
+    folder: str, at: float, outcome: Outcome
+) -> None:
+    history = History.of([sent("gp-1"), changed("move", "gp-1", "INBOX", "K", at=at), dies(5.0)])
+    there = Census(messages=(found("gp-1", "kari", folder),) if folder != "gone" else ())
+    judged = [
+        mail_balance(history, users=USERS, census=there, subject="m", unsynced=1.0),
+        changes_balance(history, users=USERS, census=there, subject="c", unsynced=1.0),
+    ]
+    assert max(each.outcome for each in judged) is outcome

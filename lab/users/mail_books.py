@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lab.users.mail_changes import Change, Folder, State, after, folder_after, placed
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lab.users.mail_plan import Letter, MailUsers
 
 ABSENT: Final[State] = ()
+_NS: Final = 1_000_000_000
 
 Place = tuple[str, str]
 """A mailbox's owner, and a message's mark."""
@@ -64,8 +65,17 @@ class Books:
     refused: list[str] = field(default_factory=list)
 
 
-def kept(history: History, users: MailUsers) -> Books:
-    """Write the books."""
+def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
+    """Write the books.
+
+    Args:
+        history: what was tried.
+        users: who tried it.
+        unsynced: seconds before a fault in which a change that was confirmed may be lost with the
+            server that confirmed it.
+    """
+    faults = [mark.at_ns for mark in history.marks if (mark.kind, mark.phase) == ("fault", "start")]
+    spans = [range(at - round(unsynced * _NS), at + 1) for at in faults]
     books = Books()
     letters = {(letter.sender, letter.to): letter for letter in users.letters}
     for item in history.operations:
@@ -87,7 +97,10 @@ def kept(history: History, users: MailUsers) -> Books:
     owners = {mover.name: mover.account.name for mover in users.movers}
     for item in history.operations:
         if item.kind == CHANGE and item.what:
-            _change(books, item, owners[item.target])
+            lost = bool(unsynced) and any(item.end_ns in span for span in spans)
+            _change(
+                books, replace(item, ok=None) if lost and item.ok else item, owners[item.target]
+            )
     return books
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,8 @@ from typing import Any, Final, Self
 from lab.users.mail_folders import MARK, WHOLE, Message, encoded, listed, messages
 from lab.users.mail_messages import intact
 from lab.users.mail_plan import Account, MailUsers
-from lab.users.mail_wire import BadRefusalError, Imap, Stage, log_in
+from lab.users.mail_wire import BadRefusalError, Imap, Stage, log_in, onlooker
 from lab.users.probes import Plan
-from lab.users.resolving import Exchange, Stub
 
 _AT_ONCE: Final = 3
 _TRIES: Final = 3
@@ -139,7 +137,7 @@ def _fetched(imap: Imap, folder: str) -> tuple[int, list[Message]]:
     for tries in reversed(range(_TRIES)):
         Imap.expect(imap.select(encoded(folder), readonly=True))
         validity = int(imap.response("UIDVALIDITY")[1][0] or 0)
-        if not (uids := _recent(imap)):
+        if not (uids := recent(imap)):
             break
         try:
             return validity, list(messages(Imap.expect(imap.uid("FETCH", ",".join(uids), WHOLE))))
@@ -159,7 +157,8 @@ def _low(flags: frozenset[str]) -> frozenset[str]:
     return frozenset(flag.lower() for flag in flags)
 
 
-def _recent(imap: Imap) -> list[str]:
+def recent(imap: Imap) -> list[str]:
+    """Return the numbers of what has come into the folder since yesterday."""
     since = datetime.now(UTC) - timedelta(days=1)
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     day = f"{since.day}-{months[since.month - 1]}-{since.year}"
@@ -184,17 +183,7 @@ def look_around(users: MailUsers, stage: Stage) -> Census:
 
 async def read(plan: Plan) -> Census:
     """Return the census of a plan's mailboxes."""
-    exchange = Exchange(transport="udp", timeout=3.0, attempts=2, port=53)
-    stage = Stage(
-        loop=asyncio.get_running_loop(),
-        stubs={
-            family: Stub(servers=(server,), exchange=exchange)
-            for family, server in plan.mail.resolver.items()
-        },
-        trust=ssl.create_default_context(cadata=plan.authorities or None),
-        add=lambda _operation: None,
-    )
-    return await asyncio.to_thread(look_around, plan.mail, stage)
+    return await asyncio.to_thread(look_around, plan.mail, onlooker(plan))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ def mail_balance(
     subject: str,
     late: float | None = None,
     at_least: int = 1,
+    unsynced: float = 0.0,
 ) -> Verdict:
     """Judge whether every message is in each right mailbox exactly once.
 
@@ -67,10 +68,13 @@ def mail_balance(
         users: who tried it.
         census: what is there in the end.
         subject: what to call it.
-        late: seconds from acceptance until a reader is shown it, at most; any when None.
+        late: seconds from acceptance by the fleet until a reader is shown it, at most; any when
+            None. What a mail server elsewhere has taken is late by its own patience as well.
         at_least: messages that must have been accepted, or nothing is known.
+        unsynced: seconds before a fault in which where people had put a message may be lost; it
+            must be somewhere.
     """
-    books = kept(history, users)
+    books = kept(history, users, unsynced=unsynced)
     faults = _of_boxes(books, held(census))
     for mark, what in (*_abroad(books, census), *_returned(books, census)):
         faults[what].add(mark)
@@ -84,7 +88,10 @@ def mail_balance(
     }
     delays = lateness(history, books, users)
     if late is not None:
-        faults[f"later than {late:g} s"] |= {mark for mark, delay in delays.items() if delay > late}
+        ours = taken_here(history, users)
+        faults[f"later than {late:g} s"] |= {
+            mark for mark, delay in delays.items() if delay > late and mark in ours
+        }
     accepted = [mark for mark, one in books.sent.items() if one.accepted_ns is not None]
     reasons = [
         f"{len(marks):,} {what}: {_some(sorted(marks))}" for what, marks in faults.items() if marks
@@ -107,7 +114,13 @@ def mail_balance(
 
 
 def changes_balance(
-    history: History, *, users: MailUsers, census: Census, subject: str, refused: int = 0
+    history: History,
+    *,
+    users: MailUsers,
+    census: Census,
+    subject: str,
+    refused: int = 0,
+    unsynced: float = 0.0,
 ) -> Verdict:
     """Judge whether mailboxes are as their owners left them, and as their programs know them.
 
@@ -117,8 +130,9 @@ def changes_balance(
         census: what is there in the end.
         subject: what to call it.
         refused: changes that a server may refuse: whoever wanted them knows.
+        unsynced: seconds before a fault in which a confirmed change may be lost.
     """
-    books, here = kept(history, users), held(census)
+    books, here = kept(history, users, unsynced=unsynced), held(census)
     faults: defaultdict[str, set[str]] = defaultdict(set)
     for place, states in books.states.items():
         what = fault(states, here.get(place, ABSENT))
@@ -233,14 +247,32 @@ def _renumbered(history: History, users: MailUsers, census: Census) -> Iterator[
 
 
 def lateness(history: History, books: Books, users: MailUsers) -> dict[str, float]:
-    """Return for each message how long it took until the last of its readers was shown it."""
+    """Return for each message how long it took until the last of its readers was shown it.
+
+    Servers that were written to at once give messages new numbers when they meet again, under which
+    they are shown once more: the first time counts.
+    """
+    first: dict[Place, int] = {}
+    for owner, item in _sightings(history, users):
+        place = (owner, item.what)
+        first[place] = min(first.get(place, item.end_ns), item.end_ns)
     found: dict[str, float] = {}
-    for _, item in _sightings(history, users):
-        one = books.sent.get(item.what)
+    for (_, mark), shown_ns in first.items():
+        one = books.sent.get(mark)
         if one and one.accepted_ns is not None:
-            delay = max(0.0, (item.end_ns - one.accepted_ns) / _NS)
-            found[item.what] = max(found.get(item.what, 0.0), delay)
+            delay = max(0.0, (shown_ns - one.accepted_ns) / _NS)
+            found[mark] = max(found.get(mark, 0.0), delay)
     return found
+
+
+def taken_here(history: History, users: MailUsers) -> frozenset[str]:
+    """Return the marks of messages that the fleet itself has taken, not somebody on the way."""
+    on_the_way = {who.name for who in users.correspondents if who.route == "handed in"}
+    return frozenset(
+        item.what.partition(" ")[0]
+        for item in history.operations
+        if item.kind in (MAIL, SUBMISSION) and item.ok and item.target not in on_the_way
+    )
 
 
 def _of_lateness(delays: Mapping[str, float]) -> Iterator[str]:

@@ -70,7 +70,13 @@ class Moving:
     def _connected(self) -> Imap:
         who = self._who
         imap = log_in(
-            self._stage, who.account, host=who.host, port=993, family=who.family, target=who.name
+            self._stage,
+            who.account,
+            host=who.host,
+            port=993,
+            family=who.family,
+            target=who.name,
+            at=who.at,
         )
         if not self._filed:
             Imap.expect(imap.select("INBOX"))

@@ -119,6 +119,7 @@ class Submitter:
         family: the only version of IP that they use.
         letters: sent in turn.
         cadence: seconds from one to the next.
+        at: the address that they go to, where the name is not to be looked up.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Submitter:
     family: Family
     letters: tuple[Letter, ...]
     cadence: float = 3.0
+    at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +168,7 @@ class Mover:
         folders: into which they file, in turn.
         files: whether they also file what comes into INBOX.
         cadence: seconds from one change to the next.
+        at: the address that they go to, where the name is not to be looked up.
     """
 
     name: str
@@ -176,6 +179,7 @@ class Mover:
     folders: tuple[str, ...]
     files: bool = False
     cadence: float = 1.0
+    at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +216,7 @@ class MailUsers:
         resolver: family -> address of whom they look names up with.
         accounts: every mailbox that can be looked into in the end.
         host: where that is done.
+        twins: addresses of the two servers that hold the same; empty where there is one server.
         correspondents: write from elsewhere.
         submitters: send.
         readers: read.
@@ -223,6 +228,7 @@ class MailUsers:
     resolver: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
     host: str = ""
+    twins: tuple[str, ...] = ()
     correspondents: tuple[Correspondent, ...] = ()
     submitters: tuple[Submitter, ...] = ()
     readers: tuple[Reader, ...] = ()

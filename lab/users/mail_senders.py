@@ -194,7 +194,7 @@ class Submitting:
 
     def _connected(self) -> Smtp:
         who = self.who
-        address = self.stage.addresses(who.host, family=who.family)[0]
+        address = who.at or self.stage.addresses(who.host, family=who.family)[0]
         smtp = Smtp(
             host=who.host,
             address=address,

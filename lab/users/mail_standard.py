@@ -36,6 +36,7 @@ def standard_mail_users(
     mailer: str,
     foreign: str,
     servers: Sequence[str],
+    twins: Sequence[str] = (),
 ) -> MailUsers:
     """Return everybody who has to do with mail: some two messages a second come and go.
 
@@ -46,6 +47,7 @@ def standard_mail_users(
         mailer: the name of the mail server to which people elsewhere hand in.
         foreign: their domain.
         servers: addresses of the fleet's servers, where strangers try to relay.
+        twins: addresses of the two that hold the same mailboxes once mail is served by both.
     """
     people = {account.name: account for account in accounts}
     astrid, turid = (f"{name}@{foreign}" for name in ABROAD)
@@ -84,6 +86,7 @@ def standard_mail_users(
         resolver=resolver,
         accounts=tuple(accounts),
         host=mail,
+        twins=tuple(twins),
         correspondents=(
             correspondent("astrid hands in", route="handed in", server=mailer, family="4",
                           letters=incoming),
@@ -112,6 +115,33 @@ def standard_mail_users(
                   family="4", folders=FILED, files=True),
         ),
         strangers=_strangers(domain=domain, foreign=foreign, servers=servers, people=people),
+    )  # fmt: skip
+
+
+def on_both_sides(users: MailUsers) -> MailUsers:
+    """Return everybody, and some who write to each of two servers by its address.
+
+    As they do whose program has not noticed yet that the name leads elsewhere.
+    """
+    people = {account.name: account for account in users.accounts}
+    first = users.submitters[0]
+    return replace(
+        users,
+        submitters=(
+            *users.submitters,
+            *(
+                replace(first, name=f"{first.name} by way of {at}", family="4", at=at)
+                for at in users.twins
+            ),
+        ),
+        movers=(
+            *users.movers,
+            *(
+                Mover(name=f"ingrid keeps order on {at}", account=people["ingrid"],
+                      host=users.host, family="4", folders=FILED, at=at)
+                for at in users.twins
+            ),
+        ),
     )  # fmt: skip
 
 

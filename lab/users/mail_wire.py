@@ -28,13 +28,21 @@ import dns.rdatatype
 
 from lab.history import Operation
 from lab.users.mail_plan import LOGIN
-from lab.users.resolving import NoAnswerError, Stub
+from lab.users.resolving import Exchange, NoAnswerError, Stub
 
 if TYPE_CHECKING:
     from lab.users.mail_plan import Account
+    from lab.users.probes import Plan
 
 PATIENCE: Final = 10.0
 """Seconds that a program waits for a server."""
+
+CONNECTING: Final = 1.0
+"""Seconds that a person's program waits for a connection before it looks the name up again. A
+server's kernel answers at once, however busy its daemons are."""
+
+_RELAY: Final = 25
+"""The port on which mail servers are patient with each other."""
 
 HELLO: Final = "outside.net.example"
 _TLS_PORTS: Final = (465, 993)
@@ -133,7 +141,9 @@ class Smtp(smtplib.SMTP):
         super().__init__(host, port, local_hostname=HELLO, timeout=timeout)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        plain = socket.create_connection((self._address, port), timeout)
+        connecting = timeout if port == _RELAY else CONNECTING
+        plain = socket.create_connection((self._address, port), connecting)
+        plain.settimeout(timeout)
         return _sealed(plain, self._trust, host) if port in _TLS_PORTS else plain
 
 
@@ -154,7 +164,8 @@ class Imap(imaplib.IMAP4):
         super().__init__(host, port, PATIENCE)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
-        plain = socket.create_connection((self._address, self.port), timeout)
+        plain = socket.create_connection((self._address, self.port), CONNECTING)
+        plain.settimeout(timeout)
         return _sealed(plain, self._trust, self.host) if self.port in _TLS_PORTS else plain
 
     def idle_a_while(self, seconds: float) -> None:
@@ -194,10 +205,40 @@ def _sealed(plain: socket.socket, trust: ssl.SSLContext, host: str) -> socket.so
         raise
 
 
+def onlooker(plan: Plan) -> Stage:
+    """Return what somebody needs who only looks, once; nothing is written down."""
+    exchange = Exchange(transport="udp", timeout=3.0, attempts=2, port=53)
+    return Stage(
+        loop=asyncio.get_running_loop(),
+        stubs={
+            family: Stub(servers=(server,), exchange=exchange)
+            for family, server in plan.mail.resolver.items()
+        },
+        trust=ssl.create_default_context(cadata=plan.authorities or None),
+        add=lambda _operation: None,
+    )
+
+
 def log_in(
-    stage: Stage, account: Account, *, host: str, port: int, family: str, target: str
+    stage: Stage,
+    account: Account,
+    *,
+    host: str,
+    port: int,
+    family: str,
+    target: str,
+    at: str = "",
 ) -> Imap:
     """Connect to a reader's server and log in.
+
+    Args:
+        stage: what they have in their hands.
+        account: who they are.
+        host: the name that they have configured; the certificate must be for it.
+        port: of the server.
+        family: the only version of IP that they use.
+        target: of the operations.
+        at: the server's address, where the name is not to be looked up.
 
     Raises:
         NoMailError: it did not work; when the server turned the person away that is written
@@ -206,7 +247,7 @@ def log_in(
     start = time.monotonic_ns()
     imap: Imap | None = None
     try:
-        address = stage.addresses(host, family=family)[0]
+        address = at or stage.addresses(host, family=family)[0]
         imap = Imap(host=host, address=address, port=port, trust=stage.trust)
         if port not in _TLS_PORTS:
             imap.starttls(stage.trust)

@@ -38,6 +38,7 @@ _SHIPPED: Final = (
     "users/mail_readers.py",
     "users/mail_senders.py",
     "users/mail_strangers.py",
+    "users/mail_twins.py",
     "users/mail_wire.py",
     "users/probes.py",
     "users/resolving.py",
