@@ -33,14 +33,15 @@ from lab.world.secrets import WorldSecrets
 BOOT_SECONDS = 60.0
 # A boot is over when nothing is being started any more. What takes longest is not waited for:
 # whoever needs Puppet Server waits for it (lab.operator.puppet). An agent whose turn comes while
-# its server is starting fails, and is none of this boot's business.
+# its server is starting fails, and is none of this boot's business. Nor is how long a mail
+# server lets nobody in after it (puppet/site/profile/manifests/mail/pair.pp).
 BOOTED = r"""
 until [ -S /run/systemd/private ]; do sleep 0.05; done
 while state=$(systemctl is-system-running)
     case $state in
         running | degraded) false ;;
         starting) ! jobs=$(systemctl list-jobs --no-legend) || printf '%s\n' "$jobs" |
-            grep -qvE ' (puppetserver|puppetdb|puppet-run)\.service | [a-z-]+\.target ' ;;
+            grep -qvE ' (puppet(server|db|-run)|mail-pair|postfix)\.service | [a-z-]+\.target ' ;;
         *) ;; # offline, initializing, or no answer yet
     esac
 do sleep 0.2; done
@@ -233,6 +234,11 @@ class Lab:
         """Start machines that stand still and connect them again."""
         plan = self.blueprint()
         self.engine.start(names)
+        # On a busy machine the old cable's other end may outlive the machine that it led to, and
+        # would be taken for the new one's.
+        for name in names:
+            old = ["ip", "link", "delete", latency.router_end(name)]
+            self.engine.run(ROUTER, old, check=False)
         self.wire(plan)
         self._wait_for_boot(plan, names)
         for name in names:
