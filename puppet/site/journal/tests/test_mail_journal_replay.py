@@ -69,6 +69,27 @@ def test_an_address_is_delivered_to_as_it_was_told() -> None:
     assert it.recipients == (to,)
 
 
+@given(TARGETS, FINALS, FINALS | OUTSIDE)
+def test_of_a_peer_that_may_be_alive_only_mailboxes_get_their_mail(
+    targets: dict[str, Target], here: frozenset[str], done: frozenset[str]
+) -> None:
+    recipients = [Path(address=one) for one in targets]
+    it = plan(recipients, targets=targets, here=here, done=done, mailboxes_only=True)
+    lacking = frozenset[str]().union(*(each.mailboxes for each in targets.values())) - here - done
+    assert {one.address for one in it.recipients} == lacking
+    outside = frozenset[str]().union(*(each.outside for each in targets.values()))
+    assert it.whole == (outside <= done)
+    assert not outside - done & it.finals
+
+
+def test_what_an_owner_has_added_to_an_address_counts_there_too() -> None:
+    to = Path(address="U+lists@e.test")
+    targets = {to.address: Target(mailboxes=frozenset({"u@e.test"}), outside=frozenset({"x@f"}))}
+    it = plan([to], targets=targets, here=frozenset(), done=frozenset(), mailboxes_only=True)
+    assert it.recipients == (to,)
+    assert not it.whole
+
+
 class Way:
     """Postfix, in memory."""
 

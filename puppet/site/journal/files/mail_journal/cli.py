@@ -59,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a peer that does not answer is dead, not cut off",
     )
+    replay.add_argument(
+        "--mailboxes",
+        action="store_true",
+        help="deliver to mailboxes only, where second copies can be removed again",
+    )
 
     rejoin = add("rejoin", operating.rejoin, "come back after a crash, before Postfix starts")
     rejoin.add_argument("--apply", action="store_true", help="do it; without this it is only said")

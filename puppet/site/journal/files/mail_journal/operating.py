@@ -65,17 +65,20 @@ def replay(config: Config, options: argparse.Namespace) -> Exit:
         peer_instance = str(the_peer(config).alive(seconds=5.0).get("instance", ""))
     except PeerError:
         peer_instance = ""
+    # Next to the one past all milters there is one past all aliases as well.
+    port = config.reinject_port + options.mailboxes
     report = Replay(
         store=store,
         mailboxes=the_mailboxes(config),
         addresses=the_addresses(config),
         notes=config.replayed,
-        reinjector=lambda stack: stack.enter_context(Reinjector(port=config.reinject_port)),
+        reinjector=lambda stack: stack.enter_context(Reinjector(port=port)),
         tell=_say_progress,
     ).run(
         peer_instance=peer_instance,
         peer_is_dead=options.peer_is_dead,
         apply=options.apply,
+        mailboxes_only=options.mailboxes,
     )
     if report.living:
         print(f"{report.living} messages are of the peer as it is now, which sees to them itself")

@@ -16,6 +16,9 @@ from mail_journal.replayed import Replayed
 from mail_journal.store import Held, Store, StoreError
 from mail_journal.witness import FAR_BACK, Finder, look
 
+_ADDED: Final = ("", "+", "-", "_", "=")
+"""What may follow the name of a mailbox: nothing, or a delimiter (postconf(5))."""
+
 NOTHING: Final = Replayed(finals=frozenset())
 
 
@@ -33,10 +36,12 @@ class Plan:
     Attributes:
         recipients: whom it is to be delivered to; nobody when all is done.
         finals: every mailbox and address outside that is then seen to.
+        whole: whether nothing is left to do then.
     """
 
     recipients: tuple[Path, ...]
     finals: frozenset[str]
+    whole: bool = True
 
 
 def plan(
@@ -45,6 +50,7 @@ def plan(
     targets: Mapping[str, Target],
     here: frozenset[str],
     done: frozenset[str],
+    mailboxes_only: bool = False,
 ) -> Plan:
     """Say whom a message has yet to be delivered to.
 
@@ -58,20 +64,40 @@ def plan(
         targets: where each leads.
         here: mailboxes that have it.
         done: mailboxes and addresses that were seen to by an earlier replay.
+        mailboxes_only: whether those outside are left to somebody who knows that the other node is
+            dead: what was sent to them cannot be taken back.
     """
     wanted: list[Path] = []
     finals: set[str] = set()
+    left: set[str] = set()
     for one in recipients:
         target = targets[one.address]
         whole = target.mailboxes | target.outside
-        finals |= whole
-        needed = whole - here - done
-        if needed == whole and needed:
+        due = target.mailboxes if mailboxes_only else whole
+        finals |= due
+        left |= whole - due - done
+        needed = due - here - done
+        # Aliases lead outside as well: who leaves those alone delivers past all aliases.
+        as_told = needed == due if not mailboxes_only else _only_itself(one.address, needed)
+        if needed and as_told:
             wanted.append(one)
         else:
             wanted.extend(Path(address=address) for address in sorted(needed))
     unique = {one.address: one for one in reversed(wanted)}
-    return Plan(recipients=tuple(reversed(list(unique.values()))), finals=frozenset(finals) | done)
+    return Plan(
+        recipients=tuple(reversed(list(unique.values()))),
+        finals=frozenset(finals) | done,
+        whole=not left,
+    )
+
+
+def _only_itself(address: str, needed: frozenset[str]) -> bool:
+    """Whether an address is the one mailbox that is needed, whatever its owner has added to it."""
+    if len(needed) != 1:
+        return False
+    local, _, domain = address.lower().rpartition("@")
+    name, _, home = next(iter(needed)).rpartition("@")
+    return domain == home and local.startswith(name) and local[len(name) :][:1] in _ADDED
 
 
 @dataclass(kw_only=True)
@@ -122,13 +148,22 @@ class Replay:
         self._reinjector = reinjector
         self._tell = tell
 
-    def run(self, *, peer_instance: str, peer_is_dead: bool, apply: bool) -> Report:
+    def run(
+        self,
+        *,
+        peer_instance: str,
+        peer_is_dead: bool,
+        apply: bool,
+        mailboxes_only: bool = False,
+    ) -> Report:
         """Look at every message, and deliver what is missing.
 
         Args:
             peer_instance: the life of the peer that answers; empty if none does.
             peer_is_dead: whether somebody knows that a peer that does not answer is dead.
             apply: whether to do it.
+            mailboxes_only: whether nothing is sent to anybody outside; copies in mailboxes can be
+                taken out again, so the peer may then be alive.
 
         Raises:
             RefusedError: the peer may be alive, and would deliver them, too.
@@ -136,7 +171,8 @@ class Replay:
         """
         held = self._store.held()
         due = [one for one in held if one.head.instance != peer_instance]
-        if due and apply and not peer_instance and not peer_is_dead:
+        sure = peer_instance or peer_is_dead or mailboxes_only
+        if due and apply and not sure:
             raise RefusedError(
                 "the peer does not answer, but it may be alive and cut off: it would deliver its"
                 " messages, too",
@@ -158,7 +194,8 @@ class Replay:
         )
         with ExitStack() as stack:
             way = self._reinjector(stack) if apply and due else None
-            for number, (entry, what, before) in enumerate(self._plans(due, targets, found), 1):
+            plans = self._plans(due, targets, found, mailboxes_only=mailboxes_only)
+            for number, (entry, what, before) in enumerate(plans, 1):
                 self._one(entry, what, before, way, report)
                 self._tell(number, len(due))
         return report
@@ -168,13 +205,21 @@ class Replay:
         due: Sequence[Held],
         targets: Mapping[str, Target],
         found: Mapping[str, frozenset[str]],
+        *,
+        mailboxes_only: bool,
     ) -> Iterator[tuple[Held, Plan, Replayed]]:
         for entry in due:
             before = Replayed.read(self._notes, entry.head.id) or NOTHING
             here = frozenset(user for user, ids in found.items() if entry.head.id in ids)
             yield (
                 entry,
-                plan(entry.head.recipients, targets=targets, here=here, done=before.finals),
+                plan(
+                    entry.head.recipients,
+                    targets=targets,
+                    here=here,
+                    done=before.finals,
+                    mailboxes_only=mailboxes_only,
+                ),
                 before,
             )
 
@@ -188,7 +233,7 @@ class Replay:
                 head, message = self._store.message(entry_id)
                 queue_ids = (*queue_ids, way.deliver(head, what.recipients, message))
             if way and not before.whole:
-                Replayed(finals=what.finals, queue_ids=queue_ids, whole=True).write(
+                Replayed(finals=what.finals, queue_ids=queue_ids, whole=what.whole).write(
                     self._notes, entry_id
                 )
         except (EntryError, StoreError, PostfixError) as error:
