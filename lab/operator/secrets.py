@@ -78,6 +78,10 @@ class Secrets:
         """Return a person's password for the service *name*, in letters that can be typed."""
         return self._kept(f"password/{name}", lambda: secrets.token_urlsafe(_PASSWORD_BYTES))
 
+    def shared(self, name: str) -> str:
+        """Return what programs on two hosts show each other: letters and digits only."""
+        return self._kept(f"shared/{name}", lambda: secrets.token_hex(_SECRET_BYTES))
+
     def tsig(self, name: str) -> str:
         """Return the shared key *name* for signing DNS messages (RFC 8945), in base64."""
         return self._kept(f"tsig/{name}", _random_base64)

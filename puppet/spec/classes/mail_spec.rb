@@ -22,6 +22,7 @@ describe 'profile::mail' do
   hash = '{SHA512-CRYPT}$6$salt$hash'
   given = {
     'served' => true,
+    'hosts' => [],
     'open' => false,
     'peers' => peers,
     'default_domain' => 'nordlys.example',
@@ -200,5 +201,73 @@ describe 'profile::mail' do
 
       it { is_expected.to compile.and_raise_error(/of no domain that mail is taken for: x@elsewhere/) }
     end
+  end
+
+  together = {
+    'hosts' => %w[oslo bergen],
+    'open' => true,
+  }
+
+  context 'when two have it' do
+    let(:more) do
+      together.merge(
+        'doveadm_password' => sensitive('a1' * 20),
+        'journal_secret' => sensitive('b2' * 20),
+      )
+    end
+
+    it { is_expected.to compile.with_all_deps }
+
+    it 'knows the other one through the mesh, and lets nobody else synchronise' do
+      is_expected.to contain_class('replicator').with_address('10.83.0.10').with_peer('10.83.0.20')
+      is_expected.to contain_class('journal').with_listen('10.83.0.10').with_peer('10.83.0.20')
+      is_expected.to contain_profile__firewall__allow('replicator').with_from('mesh')
+      is_expected.to contain_profile__firewall__allow('journal').with_from('mesh')
+      is_expected.to contain_profile__firewall__allow('mail-health').with_from('fleet')
+    end
+
+    it 'has each message kept by the other one before it is taken' do
+      milters = content('/etc/postfix/main.cf')[/^smtpd_milters = .*(?:\n .*)*/]
+      expect(milters.scan(/unix:\S+sock/)).to eq(%w[unix:/run/rspamd/milter.sock unix:/run/mail-journal/milter.sock])
+      expect(milters.scan('default_action=accept').length).to eq(2)
+      expect(setting('internal_mail_filter_classes')).to eq('bounce')
+      expect(setting('enable_long_queue_ids')).to eq('yes')
+    end
+
+    it 'takes what the journal delivers from itself alone' do
+      services = content('/etc/postfix/master.cf').split(/^(?=[^\s#])/).grep(/\A127\.0\.0\.1:/)
+      expect(services.length).to eq(2)
+      expect(services).to all(include('no_milters').and(include('permit_mynetworks, reject')))
+      expect(services.last).to include('no_address_mappings')
+    end
+
+    it 'lets nobody in before its mailboxes are like the other one' do
+      is_expected.to contain_service('mail-gate.service').that_comes_before('Package[postfix]')
+      is_expected.to contain_service('mail-gate.service').that_comes_before('Package[dovecot-core]')
+      unit = content('/etc/systemd/system/mail-pair.service')
+      expect(unit).to include('Before=postfix.service').and include('Type=notify')
+    end
+
+    it 'does not wait for that' do
+      is_expected.to contain_service('mail-pair.service').with_start(/--no-block/)
+    end
+
+    it 'restarts what is logged in when the marks of changes come' do
+      is_expected.to contain_file('/etc/dovecot/replicator.conf').that_notifies('Service[dovecot.service]')
+      is_expected.to contain_service('dovecot.service').with_restart(/replicator\.conf -nt .*systemctl restart/)
+      expect(content('/etc/dovecot/dovecot.conf')).to match(/^!include_try replicator\.conf$/)
+        .and match(/^doveadm_allowed_commands = sync,dsync-server,user,fetch,expunge$/)
+    end
+
+    it 'forgets the server that handed over' do
+      is_expected.to contain_file('/etc/postfix/main.cf').without_content(/milter_maps|event_limit/)
+      is_expected.to contain_profile__firewall__allow('mail').with_from('anywhere')
+    end
+  end
+
+  context 'when it is not one of those who have it' do
+    let(:more) { { 'hosts' => %w[bergen tromso] } }
+
+    it { is_expected.not_to contain_package('postfix') }
   end
 end

@@ -3,7 +3,9 @@
 # Nothing is installed until the stage of the migration says so. Addresses and mailboxes are data
 # that the operator read from the server that they come from.
 #
-# @param served whether this host has the mail
+# @param served whether the fleet has the mail
+# @param hosts which two have it together; production alone while there are none
+# @param second what the standby is called by other mail servers, below the domain
 # @param open whether the world may come; until then only the peers may
 # @param peers addresses of the server that the mail comes from, which hands over what it gets
 # @param default_domain the domain whose `mail.` this host is
@@ -19,11 +21,15 @@
 # @param mta_sts_mode what senders shall do that cannot speak TLS with this host (RFC 8461); without
 #   it nobody is told. The site that tells them is in data/mail.yaml
 # @param mta_sts_max_age for how many seconds they remember it
+# @param doveadm_password what the two hosts show each other to synchronise mailboxes
+# @param journal_secret what they show each other to keep each other's messages
 # @param watcher_password hash of the password of the mailbox that the monitoring reads
 # @param watcher name of that mailbox; it is there when the fleet is watched
 # @param password_secrets address -> hash of the password, with Dovecot's name of the scheme
 class profile::mail (
   Boolean $served = false,
+  Array[Fleet::Name, 0, 2] $hosts = [],
+  Profile::Web::Label $second = 'mail2',
   Boolean $open = false,
   Array[Stdlib::IP::Address::Nosubnet] $peers = [],
   Optional[Profile::Mail::Domain] $default_domain = undef,
@@ -38,13 +44,15 @@ class profile::mail (
   Optional[Sensitive[String[1]]] $dkim_key = undef,
   Optional[Enum['none', 'testing', 'enforce']] $mta_sts_mode = undef,
   Integer[0, 31557600] $mta_sts_max_age = 86400,
+  Optional[Sensitive[String[32]]] $doveadm_password = undef,
+  Optional[Sensitive[String[32]]] $journal_secret = undef,
   Optional[Sensitive[Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $watcher_password = undef,
   Pattern[/\A[a-z0-9-]+\z/] $watcher = 'generalprove-watch',
   Sensitive[Hash[Profile::Mail::Address, Pattern[/\A\{[A-Z0-9.-]+\}[^\s:]+\z/]]] $password_secrets = Sensitive({}),
 ) {
   include fleet
 
-  if $served {
+  if profile::mail::here($served, $hosts) {
     if $fleet::watched and $watcher_password =~ Undef {
       fail('profile::mail: the mailbox of the monitoring has no password')
     }
@@ -61,7 +69,6 @@ class profile::mail (
       fail("profile::mail: neither locked nor with a password: ${mute.keys.join(', ')}")
     }
 
-    $hostname = "mail.${default_domain}"
     $watchers = $fleet::watched ? {
       true    => { "${watcher}@${default_domain}" => {} },
       default => {},
@@ -69,6 +76,17 @@ class profile::mail (
     $watchers_passwords = $watcher_password ? {
       undef   => {},
       default => Hash($watchers.keys.map |$address| { [$address, $watcher_password.unwrap] }),
+    }
+    $production = fleet::me()['role'] == 'production'
+    $hostname = $production ? {
+      true    => "mail.${default_domain}",
+      default => "${second}.${default_domain}",
+    }
+    # The server that the mail came from is no more when two have it.
+    $pair = !$hosts.empty
+    $hands_over = $pair ? {
+      true    => [],
+      default => $peers,
     }
 
     class { 'profile::mail::certificate':
@@ -79,7 +97,8 @@ class profile::mail (
       postmaster          => "postmaster@${default_domain}",
       recipient_delimiter => $recipient_delimiter,
       sieve_before        => $sieve_before,
-      handed_over         => !$peers.empty,
+      handed_over         => !$hands_over.empty,
+      replicated          => $pair,
     }
 
     class { 'profile::mail::users':
@@ -98,7 +117,8 @@ class profile::mail (
       default_domain      => $default_domain,
       recipient_delimiter => $recipient_delimiter,
       message_size        => $message_size,
-      peers               => $peers,
+      peers               => $hands_over,
+      journaled           => $pair,
     }
 
     class { 'profile::mail::addresses':
@@ -109,9 +129,22 @@ class profile::mail (
       discards       => $discards,
     }
 
+    if $pair {
+      $others = $hosts - $trusted['hostname']
+
+      class { 'profile::mail::pair':
+        peer                => $fleet::hosts[$others[0]],
+        tidies              => $production,
+        doveadm_password    => $doveadm_password,
+        journal_secret      => $journal_secret,
+        message_size        => $message_size,
+        recipient_delimiter => $recipient_delimiter,
+      }
+    }
+
     $from = $open ? {
       true    => 'anywhere',
-      default => $peers,
+      default => $hands_over,
     }
 
     unless $from == [] {

@@ -3,4 +3,5 @@ class role::standby {
   include profile::base
   include profile::dns
   include profile::web
+  include profile::mail
 }

@@ -4,11 +4,13 @@
 # @param recipient_delimiter what stands between a name and what its owner added to it
 # @param sieve_before a Sieve script that is run before everybody's own
 # @param handed_over whether people come through another server, from its address
+# @param replicated whether another host has the same mailboxes; what that needs is in a file of its own
 class profile::mail::dovecot (
   Profile::Mail::Address $postmaster,
   String[1] $recipient_delimiter = '+',
   Optional[String[1]] $sieve_before = undef,
   Boolean $handed_over = false,
+  Boolean $replicated = false,
 ) {
   include fleet
 
@@ -88,6 +90,7 @@ class profile::mail::dovecot (
           true    => $metrics_port,
           default => undef,
         },
+        'replicated'          => $replicated,
     }),
     validate_cmd => '/usr/bin/doveconf -c % -n',
     require      => [
@@ -100,8 +103,9 @@ class profile::mail::dovecot (
   service { 'dovecot.service':
     ensure  => running,
     enable  => true,
-    # Whoever is logged in stays so.
-    restart => '/usr/bin/systemctl reload dovecot.service',
+    # Whoever is logged in stays so; but not when the marks of changes come, which they would not leave.
+    restart => "/bin/sh -c 'if [ ${etc}/replicator.conf -nt /run/dovecot/master.pid ]; then \
+exec systemctl restart dovecot.service; fi; exec systemctl reload dovecot.service'",
   }
 
   profile::metrics { 'dovecot':

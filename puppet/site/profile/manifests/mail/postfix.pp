@@ -5,12 +5,14 @@
 # @param recipient_delimiter what stands between a name and what its owner added to it
 # @param message_size how large a message may be, in bytes
 # @param peers addresses of the server that hands over what it gets
+# @param journaled whether another host keeps each message as well before it is taken
 class profile::mail::postfix (
   Stdlib::Fqdn $hostname,
   Profile::Mail::Domain $default_domain,
   String[1] $recipient_delimiter,
   Integer[1024] $message_size,
   Array[Stdlib::IP::Address::Nosubnet] $peers = [],
+  Boolean $journaled = false,
 ) {
   $etc = '/etc/postfix'
 
@@ -28,7 +30,7 @@ class profile::mail::postfix (
       notify  => Service['postfix.service'],
       ;
     "${etc}/master.cf":
-      content => file('profile/mail/master.cf'),
+      content => epp('profile/mail/master.cf.epp', { 'journaled' => $journaled }),
       before  => File["${etc}/main.cf"],
       ;
     "${etc}/main.cf":
@@ -40,6 +42,7 @@ class profile::mail::postfix (
           'peers'               => $peers,
           'certificate'         => $profile::mail::certificate::path,
           'milter'              => $profile::mail::rspamd::socket,
+          'journaled'           => $journaled,
       }),
       # It complains of a name that it does not know, and says so by that alone.
       validate_cmd => "/bin/sh -c 'd=\$(mktemp -d) && cp % \$d/main.cf && cp ${etc}/master.cf \$d && \
