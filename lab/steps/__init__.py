@@ -10,11 +10,21 @@ from lab.steps.control import Control
 from lab.steps.dns import Dns
 from lab.steps.dns_secondary import DnsSecondary
 from lab.steps.mail import Mail
+from lab.steps.mail_ha import MailHa
 from lab.steps.web import Web
 from lab.steps.web_ha import WebHa
 from lab.steps.wipe import Wipe
 
-STEPS: Final[tuple[type[Step], ...]] = (Control, Dns, Web, Mail, Wipe, DnsSecondary, WebHa)
+STEPS: Final[tuple[type[Step], ...]] = (
+    Control,
+    Dns,
+    Web,
+    Mail,
+    Wipe,
+    DnsSecondary,
+    WebHa,
+    MailHa,
+)
 
 
 class NoStepError(CouldNotError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lab.operator import zone_changes
-from lab.operator.zones import APEX, RecordSet, Zone, record_set
+from lab.operator.zones import APEX, RecordSet, Zone, differ, record_set
 from lab.steps.web_facts import leading
 
 Records = Mapping[str, tuple[RecordSet, ...]]
@@ -81,25 +81,25 @@ def announced(naming: Naming, zones: Mapping[str, Zone]) -> Records:
         zone = zone_of(domain, zones)
         if zone is None:
             continue
-        owner = _relative(domain, zone)
-        texts = _values(zone, owner, "TXT")
-        if any(_is_spf(text) for text in texts):
-            allowed = tuple(_allowing(text, naming.new) for text in texts)
-            found.append((zone.origin, _set(zone, owner, "TXT", allowed)))
+        owner = relative(domain, zone)
+        texts = values_of(zone, owner, "TXT")
+        if any(is_spf(text) for text in texts):
+            allowed = tuple(allowing(text, naming.new) for text in texts)
+            found.append((zone.origin, made(zone, owner, "TXT", allowed)))
         name = f"{SELECTOR}._domainkey" + ("" if owner == APEX else f".{owner}")
         key = _pieces(f"v=DKIM1; k=rsa; p={naming.dkim}")
-        found.append((zone.origin, _set(zone, name, "TXT", [key])))
+        found.append((zone.origin, made(zone, name, "TXT", [key])))
     if zone := zone_of(naming.local, zones):
-        owner = _relative(naming.local, zone)
-        if not _values(zone, owner, "MX"):
-            found.append((zone.origin, _set(zone, owner, "MX", [f"10 {naming.server}."])))
+        owner = relative(naming.local, zone)
+        if not values_of(zone, owner, "MX"):
+            found.append((zone.origin, made(zone, owner, "MX", [f"10 {naming.server}."])))
     if zone := zone_of(naming.policy_host, zones):
-        owner = _relative(naming.policy_host, zone)
+        owner = relative(naming.policy_host, zone)
         found += [
-            (zone.origin, _set(zone, owner, "AAAA" if ":" in address else "A", [address]))
+            (zone.origin, made(zone, owner, "AAAA" if ":" in address else "A", [address]))
             for address in naming.new
         ]
-    return _by_zone(found)
+    return by_zone(found)
 
 
 def pointed(naming: Naming, zones: Mapping[str, Zone]) -> Records:
@@ -120,21 +120,21 @@ def sealed(naming: Naming, zones: Mapping[str, Zone], sealing: Sealing) -> Recor
     """Return what tells other servers to insist on a sealed connection (RFC 7672, RFC 8461)."""
     found: list[tuple[str, RecordSet]] = []
     if zone := zone_of(naming.server, zones):
-        owner = f"_25._tcp.{_relative(naming.server, zone)}"
-        found.append((zone.origin, _set(zone, owner, "TLSA", [f"3 1 1 {sealing.key}"])))
+        owner = f"_25._tcp.{relative(naming.server, zone)}"
+        found.append((zone.origin, made(zone, owner, "TLSA", [f"3 1 1 {sealing.key}"])))
     if zone := zone_of(naming.domain, zones):
-        above = _relative(naming.domain, zone)
+        above = relative(naming.domain, zone)
         owner = "_mta-sts" + ("" if above == APEX else f".{above}")
         value = f'"v=STSv1; id={sealing.policy}"'
-        found.append((zone.origin, _set(zone, owner, "TXT", [value])))
-    return _by_zone(found)
+        found.append((zone.origin, made(zone, owner, "TXT", [value])))
+    return by_zone(found)
 
 
 def without_mx(naming: Naming, zones: Mapping[str, Zone]) -> Iterator[str]:
     """Yield the domains that mail is taken for without an MX record."""
     for domain in naming.domains:
         zone = zone_of(domain, zones)
-        if domain != naming.local and zone and not _values(zone, _relative(domain, zone), "MX"):
+        if domain != naming.local and zone and not values_of(zone, relative(domain, zone), "MX"):
             yield domain
 
 
@@ -142,7 +142,7 @@ def elsewhere(naming: Naming, zones: Mapping[str, Zone]) -> Iterator[str]:
     """Yield what an MX record says of servers that are not the one that moves."""
     for domain in naming.domains:
         zone = zone_of(domain, zones)
-        for value in _values(zone, _relative(domain, zone), "MX") if zone else ():
+        for value in values_of(zone, relative(domain, zone), "MX") if zone else ():
             if value.split()[1].rstrip(".").lower() not in naming.names:
                 yield f"{domain} MX {value}"
 
@@ -168,9 +168,9 @@ def with_records(zones: Mapping[str, Zone], wanted: Records) -> dict[str, Zone]:
         given = [
             replace(each, ttl=kept.get(key, each.ttl)) for key, each in new.items() if each.values
         ]
-        made = Zone.of(origin, zone.soa, [*others, *given])
-        if made != zone:
-            changed[origin] = zone_changes.bumped(made)
+        new_zone = Zone.of(origin, zone.soa, [*others, *given])
+        if new_zone != zone:
+            changed[origin] = zone_changes.bumped(new_zone)
     return changed
 
 
@@ -180,9 +180,16 @@ def lacking(wanted: Records, zones: Mapping[str, Zone], *, where: str) -> list[s
         f"{origin}: {where} does not have {each} as it shall be"
         for origin, sets in wanted.items()
         for each in sets
-        if origin not in zones
-        or set(_values(zones[origin], each.name, each.type)) != set(each.values)
+        if origin not in zones or not _is_there(each, zones[origin])
     ]
+
+
+def _is_there(wanted: RecordSet, zone: Zone) -> bool:
+    """Whether a zone has records, however a server spells the names in them."""
+    now = _now(zone, wanted)
+    return (
+        differ(wanted if wanted.values else None, now if now.values else None, ttls=False) is None
+    )
 
 
 def longest(records: Records, zones: Mapping[str, Zone]) -> int:
@@ -206,11 +213,13 @@ def zone_of(name: str, zones: Mapping[str, Zone]) -> Zone | None:
     return next((zones[each] for each in above if each in zones), None)
 
 
-def _relative(name: str, zone: Zone) -> str:
+def relative(name: str, zone: Zone) -> str:
+    """Return a name as it is written in its zone."""
     return APEX if name == zone.origin else name.removesuffix(f".{zone.origin}")
 
 
-def _values(zone: Zone, owner: str, rdtype: str) -> tuple[str, ...]:
+def values_of(zone: Zone, owner: str, rdtype: str) -> tuple[str, ...]:
+    """Return what a zone has at a name; nothing where it is not there."""
     return next(
         (each.values for each in zone.records if (each.name, each.type) == (owner, rdtype)), ()
     )
@@ -221,24 +230,27 @@ def _now(zone: Zone, wanted: RecordSet) -> RecordSet:
     return next(found, replace(wanted, values=()))
 
 
-def _set(zone: Zone, owner: str, rdtype: str, values: Iterable[str]) -> RecordSet:
+def made(zone: Zone, owner: str, rdtype: str, values: Iterable[str]) -> RecordSet:
+    """Return records for a zone, to be remembered for as long as its others."""
     return record_set(zone.origin, name=owner, ttl=zone.soa.ttl, rdtype=rdtype, values=values)
 
 
-def _by_zone(found: Sequence[tuple[str, RecordSet]]) -> dict[str, tuple[RecordSet, ...]]:
-    made: dict[str, tuple[RecordSet, ...]] = {}
+def by_zone(found: Sequence[tuple[str, RecordSet]]) -> dict[str, tuple[RecordSet, ...]]:
+    """Return records by their zone."""
+    each_zone: dict[str, tuple[RecordSet, ...]] = {}
     for origin, each in found:
-        made[origin] = (*made.get(origin, ()), each)
-    return made
+        each_zone[origin] = (*each_zone.get(origin, ()), each)
+    return each_zone
 
 
-def _is_spf(text: str) -> bool:
+def is_spf(text: str) -> bool:
+    """Whether a text says who may send (RFC 7208)."""
     return text.strip('"').lower().startswith("v=spf1")
 
 
-def _allowing(text: str, addresses: Sequence[str]) -> str:
+def allowing(text: str, addresses: Sequence[str]) -> str:
     """Return an SPF record (RFC 7208) that lets *addresses* send as well."""
-    if not _is_spf(text):
+    if not is_spf(text):
         return text
     words = text.replace('" "', "").strip('"').split()
     more = [f"ip{6 if ':' in address else 4}:{address}" for address in addresses]

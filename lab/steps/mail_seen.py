@@ -7,6 +7,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -62,6 +63,14 @@ class Look:
     name: str
     domain: str
     reader: str
+
+    @contextmanager
+    def relay(self) -> Iterator[smtplib.SMTP]:
+        """Connect as another server does, over a sealed connection."""
+        with _Smtp(dialled=self.dial(_SMTP)) as smtp:
+            smtp.ehlo()
+            self._upgrade(smtp)
+            yield smtp
 
     def mail_is_taken(self) -> Iterator[str]:
         """Yield what another server finds wrong (RFC 5321)."""
