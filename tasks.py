@@ -19,6 +19,7 @@ from lab.cli import command, print_json, the_lab, the_operator
 from lab.console import SilentReporter, TerminalReporter, console, save_picture
 from lab.drain import Drain
 from lab.fleet import Fleet
+from lab.mail_takeover import Takeover
 from lab.milestones import PROJECT, Milestones
 from lab.operator.puppet import TREE
 from lab.operator.site_data import FIRST_STEP
@@ -377,6 +378,38 @@ def site_release(
             release.check()
         else:
             release.publish()
+
+
+@command(
+    positional=["host"],
+    help={
+        "host": "which is dead for good",
+        "on": "`lab`, or `production` for the real servers",
+        "lab": "name of the lab (default: default)",
+        "apply": "on production: send it",
+    },
+)
+def mail_takeover(
+    _: Context, host: str, on: str = "lab", lab: str = "default", apply: bool = False
+) -> None:
+    """Let the other mail server send what a dead one had accepted for people elsewhere.
+
+    What was for the fleet's own mailboxes is delivered by itself. Not for a host that is only cut
+    off: it sends its own, and nothing of that can be taken back. On production it only says what
+    would be sent, unless with --apply.
+
+    Examples:
+      ./invoke mail-takeover oslo
+      ./invoke mail-takeover oslo --on production
+      ./invoke mail-takeover oslo --on production --apply
+    """
+    name = f"mail-takeover {host}"
+    with the_operator(on=on, lab=lab, command=name, dry_run=not apply) as operator:
+        takeover = Takeover(operator=operator, host=operator.fleet.host(host))
+        if operator.dry_run:
+            takeover.check()
+        else:
+            takeover.apply()
 
 
 @command(help={"json": "print data for a program"})

@@ -1,0 +1,167 @@
+"""Mail when a server dies, as the README promises it: each cell states what it may cost.
+
+What was accepted is never lost, and nobody is told that it is: 0 lost, 0 sent back, copies at most
+one in a thousand. It is shown to whoever reads it within 30 s of its acceptance. Whoever reads is
+without service for no longer than the name's time to live (10 s) and 5 s. Of what people change in
+their mailboxes, flags and folders, the last second before a death may be lost. In the end both
+servers hold the same: folders, numbers, messages, flags.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from lab.drain import Drain
+from lab.faults import Faults
+from lab.lab import Lab
+from lab.operate import in_lab
+from lab.operator.enrolment import Enrolment
+from lab.steps.certificates import obtain_certificates
+from lab.verdict import Budget, Outcome
+from lab.watch import Watch
+from lab.watch_mail import MailBudget
+
+TTL = 10.0
+WITHOUT = Budget(failed=1_000, gap=TTL + 5.0, at_least=200)
+# Whoever sends does so every 3 s, and tries again after half a second.
+UNSENT = Budget(failed=1_000, gap=TTL + 5.0 + 3.5)
+DEAD = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0, alike=15.0)
+# A host that is gone cannot be compared with.
+ALONE = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0)
+# The other one serves: whoever is there has to come over once.
+DRAINED = MailBudget(
+    at_least=60,
+    imap=Budget(failed=12, gap=2.0, at_least=200),
+    submission=Budget(failed=0, gap=15.0),
+    alike=15.0,
+)
+SPLIT = MailBudget(at_least=60, refused=5, alike=15.0)
+# Names are the matter of test_failover_dns: who asks a dead server may have to ask another.
+NAMES = Budget(failed=1_000, at_least=1_000)
+AWAY_SECONDS = 40.0
+SPLIT_SECONDS = 20.0
+OPEN = "until mail-pair status && [ $(systemctl is-active postfix) = active ]; do sleep 0.3; done"
+MAIL = ["dovecot.service", "postfix.service"]
+
+
+@pytest.fixture
+def pair(lab_at: Callable[[str], Lab]) -> Lab:
+    """Return the lab with mail served by both."""
+    return lab_at("mail_ha")
+
+
+def watching(lab: Lab, title: str, mail: MailBudget, *, both_sides: bool = False) -> Watch:
+    """Return users of the mail."""
+    return Watch(lab=lab, title=title, budget=NAMES, mail=mail, both_sides=both_sides)
+
+
+def well(watch: Watch) -> bool:
+    """Whether everything was within its budget."""
+    return {each.outcome for each in watch.verdicts} == {Outcome.OK}
+
+
+def opened(lab: Lab, host: str) -> None:
+    """Wait until a host that has come back lets people in."""
+    lab.engine.run(host, ["timeout", "120", "sh", "-c", OPEN], timeout=130)
+
+
+@contextmanager
+def away(lab: Lab, fault: AbstractContextManager[None], host: str) -> Iterator[None]:
+    """Let a host be away for a while, and come back."""
+    with fault:
+        time.sleep(AWAY_SECONDS)  # the outage itself
+        yield
+    opened(lab, host)
+
+
+def test_oslo_loses_power_and_comes_back(pair: Lab) -> None:
+    with watching(pair, "Oslo loses power, mail", DEAD) as watch:
+        watch.hold(mail=15)
+        with away(pair, Faults(lab=pair, marks=watch.marks).power_loss("oslo"), "oslo"):
+            pass
+        watch.hold_enough()
+    assert well(watch), watch.verdicts
+
+
+def test_the_disk_of_oslo_is_destroyed_and_nothing_is_lost(pair: Lab) -> None:
+    with watching(pair, "Oslo's disk is destroyed, mail", ALONE) as watch:
+        watch.hold(mail=30)
+        with watch.marks.span("fault", "disk destroyed oslo"):
+            pair.engine.kill(["oslo"])
+            pair.engine.remove(["oslo"])
+        watch.hold_enough()
+        time.sleep(AWAY_SECONDS - 10)
+    assert well(watch), watch.verdicts
+
+
+def test_people_write_on_both_sides_of_a_cut_and_find_everything_afterwards(pair: Lab) -> None:
+    with watching(pair, "Oslo and Bergen are cut off, mail", SPLIT, both_sides=True) as watch:
+        watch.hold(mail=15)
+        with Faults(lab=pair, marks=watch.marks).partition("oslo", "bergen"):
+            time.sleep(SPLIT_SECONDS)  # the cut itself
+            watch.hold_enough()
+    assert well(watch), watch.verdicts
+
+
+@pytest.mark.slow
+def test_bergen_loses_power_and_comes_back(pair: Lab) -> None:
+    with watching(pair, "Bergen loses power, mail", DEAD) as watch:
+        watch.hold(mail=15)
+        with away(pair, Faults(lab=pair, marks=watch.marks).power_loss("bergen"), "bergen"):
+            pass
+        watch.hold_enough()
+    assert well(watch), watch.verdicts
+
+
+@pytest.mark.slow
+def test_oslo_is_cut_off_from_everybody(pair: Lab) -> None:
+    with watching(pair, "Oslo is cut off, mail", DEAD) as watch:
+        watch.hold(mail=15)
+        with Faults(lab=pair, marks=watch.marks).silent_cut("oslo"):
+            time.sleep(AWAY_SECONDS)  # the outage itself
+        watch.hold_enough()
+    assert well(watch), watch.verdicts
+
+
+@pytest.mark.slow
+def test_planned_work_on_oslo_costs_nothing(pair: Lab) -> None:
+    operator = in_lab(pair)
+    drain = Drain(operator=operator, host=pair.fleet.production)
+    with watching(pair, "Planned work on Oslo, mail", DRAINED) as watch:
+        watch.hold(mail=15)
+        drain.drain()
+        pair.ssh.run("oslo", ["systemctl", "stop", *MAIL])
+        watch.hold_enough()
+        pair.ssh.run("oslo", ["systemctl", "start", *MAIL])
+        drain.undrain()
+    assert well(watch), watch.verdicts
+
+
+@pytest.mark.slow
+def test_bergen_is_rebuilt_from_bare_and_gets_everything_from_oslo(pair: Lab) -> None:
+    operator = in_lab(pair)
+    with watching(pair, "Bergen is rebuilt, mail", DEAD) as watch:
+        watch.hold(mail=15)
+        with watch.marks.span("fault", "disk destroyed bergen"):
+            pair.reinstall("bergen")
+            enrolment = Enrolment(ssh=operator.ssh, site=operator.site, puppet=operator.puppet)
+            enrolment.enrol("bergen", key=operator.secrets.enrolment_key)
+        obtain_certificates(operator, "bergen")
+        opened(pair, "bergen")
+        watch.hold_enough()
+    assert well(watch), watch.verdicts
+
+
+@pytest.mark.slow
+def test_a_host_that_comes_back_to_a_dead_peer_opens_by_itself(pair: Lab) -> None:
+    faults = Faults(lab=pair)
+    with faults.power_loss("bergen"):
+        with faults.power_loss("oslo"):
+            pass
+        assert not pair.ssh.run("oslo", ["mail-pair", "status"], check=False).ok
+        opened(pair, "oslo")
+    opened(pair, "bergen")
