@@ -124,8 +124,19 @@ class Drain:
         """
         self._tell("off")
         with self._op.report.task(f"Until names lead to {self._host.name}"):
-            self._wait(list(self.led()), lambda address, answer: address in answer)
+            self.led_to()
         self._op.report.say(f"{self._host.name} is open")
+
+    def led_to(self, *, within: float = _SEEN_SECONDS) -> None:
+        """Return when names lead to it.
+
+        Args:
+            within: seconds that it may take.
+
+        Raises:
+            DrainError: they do not.
+        """
+        self._wait(list(self.led()), lambda address, answer: address in answer, within=within)
 
     def _tell(self, what: str) -> None:
         with self._op.report.task(f"{DRAIN} {what} on {self._host.name}"):
@@ -137,14 +148,19 @@ class Drain:
         except SshError:
             return ""
 
-    def _wait(self, led: list[Leading], right: Callable[[str, frozenset[str]], bool]) -> None:
+    def _wait(
+        self,
+        led: list[Leading],
+        right: Callable[[str, frozenset[str]], bool],
+        *,
+        within: float = _SEEN_SECONDS,
+    ) -> None:
         """Wait until the answers of every name server that there is are *right*."""
-        deadline = time.monotonic() + _SEEN_SECONDS
+        deadline = time.monotonic() + within
         while wrong := [each.name for each in led if not self._right(each, right)]:
             if time.monotonic() > deadline:
                 raise DrainError(
-                    f"not seen in the DNS after {_SEEN_SECONDS:.0f} s: "
-                    f"{', '.join(dict.fromkeys(wrong))}",
+                    f"not seen in the DNS after {within:.0f} s: {', '.join(dict.fromkeys(wrong))}",
                     where=self._host.name,
                     remedy="It can be run again; `host-drain status` there says how it stands",
                 )

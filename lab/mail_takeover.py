@@ -75,7 +75,14 @@ class Takeover:
             TakeoverCheckError: it lives, or there is no other.
             TakeoverError: some of it could not be sent.
         """
-        other = self.check()
+        self.send(self.check())
+
+    def send(self, other: str) -> None:
+        """Let *other* send it, for whoever knows that this one never will.
+
+        Raises:
+            TakeoverError: some of it could not be sent.
+        """
         with self._op.report.task(f"Send from {other} what {self._host.name} had accepted"):
             said = self._replay(other, apply=True)
         self._op.report.say(said)

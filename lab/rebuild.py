@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lab.drain import Drain
 from lab.errors import CheckFailedError, CouldNotError
 from lab.fleet import Host
+from lab.mail_takeover import Takeover
 from lab.operator import Operator, reinstall, web_data
 from lab.operator.carry import Carrier, Place
 from lab.operator.enrolment import Enrolment
@@ -25,6 +27,7 @@ from lab.operator.ssh import SshError
 from lab.pair.alike import AlikeCheckError, AlikeError, Twins, some
 from lab.pair.strikes import PAIR
 from lab.steps.certificates import obtain_certificates
+from lab.steps.web_ha_facts import DRAIN
 
 NEEDED: Final = ("dns_secondary", "web_ha", "mail_ha")
 """Steps without which the other host of the pair does not have everything."""
@@ -35,9 +38,8 @@ MAKING: Final = "rebuild::making"
 WITHIN: Final = 300.0
 """Seconds from bare to full."""
 
-DRAIN: Final = "/usr/local/sbin/host-drain"
-FORGOTTEN: Final = 16.0
-"""Seconds until nobody remembers a host that is drained: its time to live, and two checks."""
+_BACKUPS: Final = "/srv/backup"
+"""Where backups of other hosts lie (``profile::backup``)."""
 
 _DRAINED: Final = "/var/lib/fleet/drain.map"
 _CATCH_UP: Final = 15.0
@@ -123,6 +125,7 @@ def plan(facts: Facts) -> list[str]:
     )
     return [
         *first,
+        f"let {facts.peer} send what {facts.host} had accepted for people elsewhere",
         "let it enrol, and let Puppet make it what it was; nobody is led to it meanwhile",
         f"copy the sites from {facts.peer}; obtain certificates",
         f"wait until {facts.host} and {facts.peer} hold the same",
@@ -196,6 +199,8 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
             operator.reinstaller.reinstall(_host(operator, host), identity=facts.identity)
     bare = time.monotonic()
     _note(operator, host, reinstall.look(operator.ssh, host).identity)
+    # Now it is sure that nothing leaves what was its queue.
+    Takeover(operator=operator, host=_host(operator, host)).send(facts.peer)
     # Until it has everything nobody is led to it, whatever its services say of themselves.
     operator.ssh.write(host, _DRAINED, "host drained\n")
     enrolment = Enrolment(ssh=operator.ssh, site=operator.site, puppet=puppet)
@@ -210,7 +215,7 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
     with task(f"Wait until {host} holds what {facts.peer} holds"):
         # People go on writing: it is what differs now that has to come.
         Twins(operator=operator).settle(within=within, begun=bare)
-    operator.ssh.run(host, [DRAIN, "off"])
+    Drain(operator=operator, host=operator.fleet.hosts[host]).undrain()
     _note(operator, host, None)
     done = Rebuilt(bare=bare - began, full=time.monotonic() - bare)
     operator.report.say(f"{host} is what it was: {done}")
@@ -222,8 +227,7 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
 def _leave(operator: Operator, host: str) -> None:
     """Let nobody new come to a host that lives, and whatever was written there go to the other."""
     if operator.ssh.run(host, ["test", "-x", DRAIN], check=False).ok:
-        operator.ssh.run(host, [DRAIN, "on"])
-        operator.report.countdown(f"Nobody is led to {host} any more", FORGOTTEN)
+        Drain(operator=operator, host=operator.fleet.hosts[host]).drain()
     with operator.report.task("Wait until the other has everything"):
         Twins(operator=operator).settle(within=_CATCH_UP)
 
@@ -280,7 +284,9 @@ def _alone(operator: Operator, host: str) -> str:
     try:
         Twins(operator=operator).settle(within=_CATCH_UP)
     except AlikeCheckError as error:
-        return some(frozenset(each for each in error.left if each.host == host))
+        found = some(frozenset(each for each in error.left if each.host == host))
     except AlikeError:
-        return ""  # half a host: what is left of it cannot be compared
-    return ""
+        found = ""  # half a host: what is left of it cannot be compared
+    kept = operator.ssh.run(host, f"ls -A {_BACKUPS} 2>/dev/null || true").stdout.split()
+    backups = f"{_BACKUPS} on {host} has {', '.join(kept)}, and no other host has" if kept else ""
+    return "; ".join(filter(None, (found, backups)))

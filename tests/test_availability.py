@@ -13,7 +13,7 @@ from lab.pair.measured import FILE, Measured, MeasuredError, Saw, kept, latest
 from lab.pair.page import PATH, page
 from lab.verdict import Figures, Outcome, Verdict
 
-CELLS = matrix(20.0)
+CELLS = matrix()
 POWER = next(cell for cell in CELLS if cell.name == "power-loss-oslo")
 MEASURED = Measured(
     name=POWER.name,
@@ -24,7 +24,7 @@ MEASURED = Measured(
     seconds=93.4,
     saws=(
         Saw(what="look-ups", outcome="ok", total=4_210, gap=1.21, resolution=0.4, slowest=2.1),
-        Saw(what="visits by the first address", outcome="ok", total=900, failed=31, gap=21.4),
+        Saw(what="visits at one address", outcome="ok", total=900, failed=31, gap=21.4),
         Saw(what="mail", outcome="fail", total=80, failed=1, reasons=("1 lost: gp-1",)),
         Saw(what="alike again", outcome="ok", total=1, slowest=7.31),
     ),
@@ -43,7 +43,7 @@ def test_the_page_in_the_tree_is_one_that_was_written() -> None:
 def test_a_cell_is_a_line_of_figures() -> None:
     assert (
         "| oslo loses power for 20 s | fail | 0 of 4,210, gap 1.2 s | - "
-        "| 31 of 900, gap 21.4 s | 1 of 80 | - | 7.3 s |" in page(CELLS, [MEASURED])
+        "| 31 of 900, gap 21.4 s | 1 of 80 | - | 7.3 s | - |" in page(CELLS, [MEASURED])
     )
 
 

@@ -90,7 +90,7 @@ def test_a_round_may_cost_what_its_strikes_may_and_those_on_tromso_nothing() -> 
     control = Round(strikes=(strike(Kind.POWER, "tromso"),))
     assert control.cost(20.0).first == 2.0
     both = Round(strikes=(*control.strikes, strike(Kind.CUT, "oslo", at=3.0)), pace=1.5)
-    assert both.cost(20.0).first == 24.0
+    assert both.cost(20.0).first == 24.25
     assert str(both) == (
         "tromso loses power for 10 s; oslo is cut off silently for 10 s from 3 s on; "
         "traffic at 1.5 times the usual pace"

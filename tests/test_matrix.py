@@ -11,13 +11,12 @@ from itertools import combinations
 import pytest
 
 from lab.pair.costs import AT_LEAST, Cost, together
-from lab.pair.matrix import Cell, matrix
+from lab.pair.matrix import CADENCE, TTL, Cell, matrix
 from lab.pair.strikes import PAIR, Kind, Strike, apart
 from lab.pair.striking import StrikeError, play
 from lab.verdict import Budget
 
-TTL = 20.0
-CELLS = matrix(TTL)
+CELLS = matrix()
 
 
 def cell(name: str) -> Cell:
@@ -47,7 +46,7 @@ def test_the_promise_for_a_dead_site_is_the_one_that_was_made() -> None:
     for name in ("power-loss-oslo", "silent-cut-bergen"):
         cost = cell(name).cost
         assert (cost.lookups, cost.pages) == (0, 0)
-        assert cost.first == TTL + 4
+        assert cost.first == TTL + 4 + CADENCE
         assert cost.unread == TTL + 5
         assert cost.late == 30.0
 
@@ -67,8 +66,8 @@ def test_both_are_struck_at_once_only_where_the_cell_is_about_that() -> None:
 
 def test_a_budget_is_one_line() -> None:
     assert str(cell("power-loss-oslo").cost) == (
-        "no look-up and no page fail; first address only ≤ 24 s; mail read ≤ 25 s, "
-        "sent ≤ 39 s, shown ≤ 30 s; 0 lost; alike ≤ 60 s"
+        "no look-up and no page fail; one address only ≤ 14.25 s; mail read ≤ 15 s, "
+        "sent ≤ 29.25 s, shown ≤ 30 s; 0 lost; alike ≤ 60 s"
     )
 
 
@@ -87,9 +86,9 @@ def test_several_may_cost_what_each_may() -> None:
 def test_a_gap_matters_to_whoever_tries_one_address_only_and_failures_to_the_others() -> None:
     cost = Cost(lookups=2, first=7.0)
     assert cost.of_lookups == Budget(failed=2, gap=2.0, at_least=AT_LEAST.lookups)
-    assert cost.of_pages.failed == 0
-    assert cost.of_first.gap == 7.0
-    assert cost.of_first.failed > 10_000
+    assert cost.of_visits.any.failed == 0
+    assert cost.of_visits.first.gap == 7.0
+    assert cost.of_visits.first.failed > 10_000
     assert cost.of_mail.late == 30.0
 
 

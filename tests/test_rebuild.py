@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hands import operator_in
 
-from lab.rebuild import Facts, RebuildError, check, plan, refusals
+from lab import rebuild as rebuilding
+from lab.operator import Operator
+from lab.operator.reinstall import Machine
+from lab.operator.ssh import Result
+from lab.rebuild import Facts, RebuildCheckError, RebuildError, check, plan, rebuild, refusals
 
 WHOLE = Facts(
     host="bergen",
@@ -71,3 +77,109 @@ def test_another_debian_is_not_what_was_ordered() -> None:
 def test_only_the_pair_can_be_rebuilt(tmp_path: Path) -> None:
     with pytest.raises(RebuildError, match="'tromso' is none of the pair"):
         check(operator_in(tmp_path), "tromso")
+
+
+class Work:
+    """What is done to the hosts, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def note(self, what: str, answer: object = None) -> Callable[..., Any]:
+        """Return a function that notes that it was called, and with which words."""
+
+        def called(*given: object, **_: object) -> object:
+            words = (each for each in given if isinstance(each, str))
+            self.done.append(" ".join([what, *words]))
+            return answer
+
+        return called
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Let everything that a rebuild does be noted only."""
+    found = Work()
+    note, patch = found.note, monkeypatch.setattr
+    drain = type("Drain", (), {"__init__": lambda _, **__: None})
+    twins = type("Twins", (), {"__init__": lambda _, **__: None})
+    enrolment = type("Enrolment", (), {"__init__": lambda _, **__: None})
+    takeover = type("Takeover", (), {"__init__": lambda _, **__: None})
+    for shape, names in (
+        (drain, ("drain", "undrain")),
+        (twins, ("settle",)),
+        (takeover, ("send",)),
+    ):
+        for name in names:
+            setattr(shape, name, note(name))
+    enrolment.enrol = note("enrol")  # type: ignore[attr-defined]
+    patch(rebuilding, "Drain", drain)
+    patch(rebuilding, "Takeover", takeover)
+    patch(rebuilding, "Twins", twins)
+    patch(rebuilding, "Enrolment", enrolment)
+    patch(rebuilding, "obtain_certificates", note("certificates"))
+    patch(rebuilding, "_content", note("sites"))
+    patch(rebuilding.reinstall, "look", lambda *_: Machine(system="debian-13", identity="b2"))
+    return found
+
+
+def hands(tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """Return an operator whose every touch is noted."""
+    operator = operator_in(tmp_path)
+    fine = Result(host="", command="", code=0, stdout="", stderr="")
+    patch = monkeypatch.setattr
+    patch(operator.ssh, "run", lambda *_, **__: fine)
+    patch(operator.ssh, "write", work.note("write"))
+    patch(operator.puppet, "agent", work.note("puppet"))
+    patch(operator.stage, "read", dict)
+    patch(operator.stage, "update", lambda changes: work.done.append(f"stage {changes}"))
+    reinstaller = type("Reinstaller", (), {"reinstall": work.note("reinstall")})()
+    return replace(operator, reinstaller=reinstaller, dry_run=False)
+
+
+NOTED = "stage {'rebuild::making': {'bergen': 'b2'}}"
+MADE = [
+    NOTED,
+    "send oslo",
+    "write bergen /var/lib/fleet/drain.map host drained\n",
+    "enrol bergen",
+    "sites oslo bergen",
+    "certificates bergen",
+    "puppet oslo",
+    "settle",
+    "undrain",
+    "stage {'rebuild::making': None}",
+]
+
+
+def test_nobody_is_led_to_a_host_before_it_has_everything(
+    tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "look", lambda *_: replace(WHOLE, identity="", known=False))
+    rebuild(hands(tmp_path, work, monkeypatch), "bergen")
+    assert work.done == ["reinstall", *MADE]
+
+
+def test_a_host_that_lives_is_drained_and_gives_away_what_it_has_first(
+    tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "look", lambda *_: WHOLE)
+    rebuild(hands(tmp_path, work, monkeypatch), "bergen")
+    assert work.done == ["drain", "settle", "reinstall", *MADE]
+
+
+def test_interrupted_it_goes_on_with_the_bare_host(
+    tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "look", lambda *_: replace(WHOLE, identity="b2", making="b2"))
+    rebuild(hands(tmp_path, work, monkeypatch), "bergen")
+    assert work.done == MADE
+
+
+def test_refused_nothing_is_touched(
+    tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "look", lambda *_: replace(WHOLE, broken=None))
+    with pytest.raises(RebuildCheckError, match="Nothing was touched"):
+        rebuild(hands(tmp_path, work, monkeypatch), "bergen")
+    assert work.done == []

@@ -111,8 +111,15 @@ def _staged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Watch, "directory", tmp_path)
     monkeypatch.setattr(trials, "Watch", Watch)
     monkeypatch.setattr(trials, "Twins", Twins)
+    monkeypatch.setattr(trials, "standard_parts", lambda *_, **__: {})
     monkeypatch.setattr(trials, "prepared", prepared)
+
+    def served(_: Lab, *, within: float, begun: float) -> float:
+        Watch.notes.append("both serve")
+        return within - begun
+
     monkeypatch.setattr(trials, "play", played)
+    monkeypatch.setattr(trials, "served", served)
     monkeypatch.setattr(trials.operate, "in_lab", lambda _: None)
 
 
@@ -134,11 +141,11 @@ def test_users_come_before_the_strikes_and_stay_until_both_sides_are_alike() -> 
     measured = measure()
     assert measured.passed
     assert Watch.notes == [
-        "users ask", "strikes", "alike again", "users go on", "users stop",
+        "users ask", "strikes", "alike again", "both serve", "users go on", "users stop",
         "alike in the end, within 60 s",
     ]  # fmt: skip
     assert outcomes(measured) == {
-        "look-ups": "ok", "alike again": "ok", "alike in the end": "ok",
+        "look-ups": "ok", "alike again": "ok", "both serve again": "ok", "alike in the end": "ok",
     }  # fmt: skip
     settled = measured.saw("alike again")
     assert settled is not None

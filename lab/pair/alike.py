@@ -13,13 +13,14 @@ from functools import partial
 from typing import Final
 
 from lab.errors import CheckFailedError, CouldNotError
-from lab.operator import Operator, web_data, zone_data
+from lab.operator import Operator, zone_data
 from lab.operator.dns import DnsError
 from lab.operator.mail_compare import plain
 from lab.operator.ssh import SshError
 from lab.pair.strikes import PAIR
 from lab.parallel import side_by_side
 from lab.steps.dns_facts import CONTENT_FILE
+from lab.steps.web_ha_move import Pair
 
 Lines = frozenset[str]
 Look = Callable[[str], Lines]
@@ -29,13 +30,9 @@ _POLL: Final = 1.0
 _TOLD: Final = 4
 
 _MAIL: Final = """
-doveadm -f tab fetch -A 'user mailbox mailbox-guid uid guid flags date.received' all
+doveadm -f tab fetch -A 'user mailbox mailbox-guid uid guid flags date.received' WHICH
 doveadm -f tab mailbox status -A 'uidvalidity uidnext' '*'
 doveadm -f tab mailbox list -A -s | sed 's/^/subscribed /'
-"""
-_SUMS: Final = """
-cd "$1" 2>/dev/null || exit 0
-find . -type f ! -name '.*' ! -path '*/.st*' -exec sha256sum {} +
 """
 
 
@@ -194,8 +191,14 @@ class Twins:
             time.sleep(_POLL)
 
 
-def standard_parts(operator: Operator) -> dict[str, Look]:
-    """Return all that the pair has to hold alike, as far as the fleet has come."""
+def standard_parts(operator: Operator, *, recent: bool = False) -> dict[str, Look]:
+    """Return all that the pair has to hold alike, as far as the fleet has come.
+
+    Args:
+        operator: the hands.
+        recent: whether messages that came before yesterday are left out: to look at twenty
+            thousand takes seconds.
+    """
     reached = operator.stage.reached()
     found: dict[str, Look] = {}
     if "dns_secondary" in reached:
@@ -203,7 +206,7 @@ def standard_parts(operator: Operator) -> dict[str, Look]:
     if "web_ha" in reached:
         found["uploads"] = partial(_uploads, operator)
     if "mail_ha" in reached:
-        found["mail"] = partial(_mail, operator)
+        found["mail"] = partial(_mail, operator, "SINCE 1d" if recent else "all")
     return found
 
 
@@ -220,19 +223,17 @@ def _zones(operator: Operator, host: str) -> Lines:
 
 
 def _uploads(operator: Operator, host: str) -> Lines:
-    """Return every file that programs of the sites have written, and its checksum."""
-    sites = [site for site in web_data.read(operator.fleet.domain) if site.data]
-    script = ["sh", "-ec", _SUMS, "sh"]
+    """Return what programs of the sites have written: lines of some files, checksums of others."""
+    pair = Pair.of(operator)
     return frozenset(
-        f"{site.name} {line}"
-        for site in sites
-        for line in operator.ssh.run(
-            host, [*script, f"{site.home}/shared/{site.data}"]
-        ).stdout.splitlines()
+        f"{site.name} {line}" + (f" {count} times" if count > 1 else "")
+        for site in pair.sites
+        if site.data
+        for line, count in pair.written(operator.fleet.hosts[host], site).items()
     )
 
 
-def _mail(operator: Operator, host: str) -> Lines:
+def _mail(operator: Operator, which: str, host: str) -> Lines:
     """Return every message with its number and flags, every folder with its numbers."""
-    said = operator.ssh.run(host, _MAIL, timeout=300).stdout
+    said = operator.ssh.run(host, _MAIL.replace("WHICH", which), timeout=300).stdout
     return frozenset(map(plain, said.splitlines()))

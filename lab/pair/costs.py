@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from lab.verdict import Budget
+from lab.watch_failover import FailoverBudget
 from lab.watch_mail import MailBudget
 
 _MANY: Final = 100_000
@@ -24,7 +25,7 @@ class Cost:
         lookups: look-ups that may fail.
         nameless: longest span in seconds without an answer to a look-up.
         pages: pages that may fail for whoever tries all addresses.
-        first: longest span in seconds without a page for whoever tries the first address only.
+        first: longest span in seconds without a page for whoever knows one address only.
         unread: longest span in seconds without a mailbox for whoever reads.
         unsent: the same for whoever sends with a password.
         late: seconds from acceptance until a message is shown.
@@ -47,7 +48,7 @@ class Cost:
         pages = f"{self.pages:,} pages" if self.pages else "no page"
         lookups = f"{self.lookups:,} look-ups" if self.lookups else "no look-up"
         return (
-            f"{lookups} and {pages} fail; first address only ≤ {self.first:g} s; "
+            f"{lookups} and {pages} fail; one address only ≤ {self.first:g} s; "
             f"mail read ≤ {self.unread:g} s, sent ≤ {self.unsent:g} s, shown ≤ {self.late:g} s; "
             f"0 lost; alike ≤ {self.alike:g} s"
         )
@@ -67,14 +68,14 @@ class Cost:
         return Budget(failed=self.lookups, gap=self.nameless, at_least=AT_LEAST.lookups)
 
     @property
-    def of_pages(self) -> Budget:
-        """For visitors who try all addresses."""
-        return Budget(failed=self.pages, at_least=AT_LEAST.pages)
-
-    @property
-    def of_first(self) -> Budget:
-        """For visitors who try the first address only."""
-        return Budget(failed=_MANY, gap=self.first, at_least=AT_LEAST.pages)
+    def of_visits(self) -> FailoverBudget:
+        """For visitors: those who try all addresses, those who know one, and who writes."""
+        return FailoverBudget(
+            any=Budget(failed=self.pages, at_least=AT_LEAST.pages),
+            first=Budget(failed=_MANY, gap=self.first, at_least=AT_LEAST.pages),
+            entries=Budget(failed=_MANY, gap=self.first, at_least=AT_LEAST.entries),
+            alike=self.alike,
+        )
 
     @property
     def of_mail(self) -> MailBudget:
@@ -85,6 +86,7 @@ class Cost:
             imap=Budget(failed=_MANY, gap=self.unread, at_least=AT_LEAST.signs),
             submission=Budget(failed=_MANY, gap=self.unsent),
             refused=self.refused,
+            alike=self.alike,
         )
 
 
@@ -93,7 +95,8 @@ class Seen:
     """What users must have done, or nothing is known."""
 
     lookups: int = 3_000
-    pages: int = 500
+    pages: int = 200
+    entries: int = 30
     mail: int = 40
     signs: int = 200
 

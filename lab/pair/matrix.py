@@ -12,12 +12,13 @@ from typing import Final
 
 from lab.pair.costs import Cost
 from lab.pair.strikes import CONTROL, PAIR, Kind, Strike, told
+from lab.steps.web_ha_records import CHECK_SECONDS, LONGEST
 
-TTL: Final = 10.0
+TTL: Final = float(LONGEST)
 """Seconds for which anybody may remember where a server was that is not well any more."""
 
-NOTICED: Final = 4.0
-"""Seconds until both servers know that an address is dead: two checks, and their time-out."""
+CADENCE: Final = 0.25
+"""Seconds from one page of a visitor to the next: what is shorter nobody can see."""
 
 AGAIN: Final = 1.0
 """Seconds until a mail program that lost its server has connected to another one."""
@@ -59,7 +60,7 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
     Args:
         ttl: time to live in seconds of the names that follow the servers' health.
     """
-    first, unread = ttl + NOTICED, ttl + NOTICED + AGAIN
+    first, unread = ttl + CHECK_SECONDS + CADENCE, ttl + CHECK_SECONDS + AGAIN
     dead = Cost(first=first, unread=unread, unsent=first + 15.0)
     return {
         Kind.POWER: dead,
@@ -150,9 +151,9 @@ def _in_a_row(ttl: float) -> Iterator[Cell]:
                 Strike(kind=Kind.POWER, host=other, at=_FAULT + 1.0, seconds=_FAULT),
             ),
             cost=Cost(
-                lookups=5_000,
+                lookups=2_700,
                 nameless=nobody,
-                pages=5_000,
+                pages=1_000,
                 first=dead.first + nobody,
                 unread=dead.unread + nobody,
                 unsent=dead.unsent + nobody,

@@ -13,11 +13,12 @@ PATH: Final = "docs/availability.md"
 
 _COLUMNS: Final = {
     "look-ups": "look-ups",
-    "visits": "pages",
-    "visits by the first address": "pages, first address only",
+    "visits at any address": "pages",
+    "visits at one address": "pages, one address only",
     "mail": "messages",
     "imap": "mail read",
     "alike again": "alike again",
+    "both serve again": "both serve again",
 }
 """What is shown of every cell: a sort of users -> its heading."""
 
@@ -29,8 +30,8 @@ _HEAD: Final = """\
 Oslo and Bergen serve DNS, web and mail together; either may die. This page has what users outside
 saw while something happened to them, cell by cell of the matrix (`lab/pair/matrix.py`). A *gap* is
 the longest span in which one user had no success. *Alike again* is how long it took, from the
-moment at which healing began, until nothing was left of what differed then. How it is judged is
-in [scenarios.md](scenarios.md).
+moment at which healing began, until nothing was left of what differed then; *both serve again*,
+until names led to both. How it is judged is in [scenarios.md](scenarios.md).
 """
 _NOTHING: Final = """
 **Nothing has been measured yet.** `pytest scenarios/test_failover_matrix.py` does, and

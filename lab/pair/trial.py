@@ -9,21 +9,23 @@ from datetime import UTC, datetime
 from typing import Final
 
 from lab import operate, rebuild
+from lab.drain import Drain, DrainError
 from lab.errors import GeneralproveError
 from lab.faults import Faults
 from lab.lab import Lab
-from lab.pair.alike import AlikeCheckError, Twins
+from lab.pair.alike import AlikeCheckError, Twins, standard_parts
 from lab.pair.matrix import Cell
 from lab.pair.measured import Measured, saws
-from lab.pair.strikes import Kind
+from lab.pair.strikes import PAIR, Kind
 from lab.pair.striking import Doing, means, play, prepared
 from lab.verdict import Figures, Outcome, Verdict, guarded
 from lab.watch import Watch, commit
 
-_BEFORE: Final = {"until": 300, "visits": 100, "mail": 3}
+_BEFORE: Final = {"until": 500, "mail": 5}
 """What users have done when the first strike comes: whoever never succeeded notices nothing."""
 
 SETTLED: Final = "alike again"
+SERVING: Final = "both serve again"
 ALIKE: Final = "alike in the end"
 
 
@@ -44,11 +46,15 @@ def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured
         lab=lab,
         title=cell.title,
         budget=cost.of_lookups,
-        visits=cost.of_pages,
+        failover=cost.of_visits,
         mail=cost.of_mail,
+        both_sides=any(each.kind == Kind.PARTITION for each in cell.strikes),
         pace=pace,
     )
-    twins = Twins(operator=operate.in_lab(lab))
+    operator = operate.in_lab(lab)
+    twins = Twins(operator=operator)
+    # What users have changed, or may have; in the end everything is looked at.
+    recent = Twins(operator=operator, parts=standard_parts(operator, recent=True))
     try:
         with prepared(lab, cell.strikes), watch:
             watch.hold(**_BEFORE)
@@ -56,10 +62,14 @@ def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured
             doing = means(faults, _by_operator(lab, faults))
             healed = play(cell.strikes, doing)
             settled = timed(
-                f"{cell.title}: {SETTLED}", lambda: twins.settle(within=cost.alike, begun=healed)
+                f"{cell.title}: {SETTLED}", lambda: recent.settle(within=cost.alike, begun=healed)
+            )
+            back = timed(
+                f"{cell.title}: {SERVING}", lambda: served(lab, within=cost.alike, begun=healed)
             )
             watch.hold_enough()
             watch.also(lambda: settled)
+            watch.also(lambda: back)
             watch.also(
                 lambda: timed(f"{cell.title}: {ALIKE}", lambda: twins.wait(within=cost.alike))
             )
@@ -87,7 +97,7 @@ def timed(subject: str, waiting: Callable[[], float]) -> Verdict:
     def judged() -> Verdict:
         try:
             seconds = waiting()
-        except AlikeCheckError as error:
+        except (AlikeCheckError, DrainError) as error:
             return Verdict(
                 subject=subject,
                 outcome=Outcome.FAIL,
@@ -101,6 +111,24 @@ def timed(subject: str, waiting: Callable[[], float]) -> Verdict:
     return guarded(subject, judged)
 
 
+def served(lab: Lab, *, within: float, begun: float) -> float:
+    """Wait until people are led to both hosts again; return the seconds that it took.
+
+    Args:
+        lab: the lab.
+        within: seconds that it may take.
+        begun: since when, on the monotonic clock.
+
+    Raises:
+        DrainError: they are not.
+    """
+    operator = operate.in_lab(lab)
+    for host in PAIR:
+        left = max(0.0, begun + within - time.monotonic())
+        Drain(operator=operator, host=lab.fleet.hosts[host]).led_to(within=left)
+    return time.monotonic() - begun
+
+
 def _by_operator(lab: Lab, faults: Faults) -> Mapping[Kind, Doing]:
     """Return what happens to a host by its operator's hands, not by a fault of the lab's."""
     operator = operate.in_lab(lab)
@@ -111,13 +139,13 @@ def _by_operator(lab: Lab, faults: Faults) -> Mapping[Kind, Doing]:
     @contextmanager
     def drained(host: str) -> Iterator[None]:
         # As for planned work: a host is shut down when nobody remembers it.
-        operator.ssh.run(host, [rebuild.DRAIN, "on"])
+        draining = Drain(operator=operator, host=lab.fleet.hosts[host])
+        draining.drain()
         try:
-            time.sleep(rebuild.FORGOTTEN)  # the caches' own wait
             with faults.shut_down(host):
                 yield
         finally:
-            operator.ssh.run(host, [rebuild.DRAIN, "off"])
+            draining.undrain()
 
     return {
         Kind.WIPED: lambda host: faults.wiped(host, rebuild=lambda: again(host)),
