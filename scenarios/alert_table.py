@@ -172,9 +172,10 @@ def as_markdown(table: Sequence[Row]) -> str:
     lines = [
         "# Which fault raises which alert",
         "",
-        "Made by `python scenarios/alert_table.py`. `scenarios/test_alerts.py` tries it: each",
-        "alert reaches a mailbox outside within 90 s of its fault, its end comes within 90 s of",
-        "healing, and no other is told. A cell names whom the alert is about.",
+        "Made by `python scenarios/alert_table.py`. `scenarios/test_alerts.py` tries it as soon as",
+        "step `watch` is one of the steps: each alert reaches a mailbox outside within 90 s of its",
+        "fault, its end comes within 90 s of healing, and no other is told. A cell names whom the",
+        "alert is about.",
         "",
         f"| fault | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",

@@ -30,6 +30,9 @@ OUR_UNITS: Final = ("replicator.service", "mail-journal.service", "mail-journal-
 MOST_EXPOSED: Final = 4.0
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _served(lab_at: Callable[[str], Lab]) -> None:
     lab_at("mail_ha")

@@ -23,6 +23,8 @@ from lab.rebuild import RebuildCheckError, check
 DATA = "/srv/www/foreningen/shared/data"
 ONE_IS_SLOW = [pytest.param("bergen"), pytest.param("oslo", marks=pytest.mark.slow)]
 
+pytestmark = pytest.mark.slow
+
 
 def wiped(host: str) -> Cell:
     """Return the cell in which the disk of *host* is destroyed."""
