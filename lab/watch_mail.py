@@ -62,6 +62,7 @@ class MailBudget:
         relay: for strangers.
         refused: changes of flags and folders that may be refused: whoever wanted them knows.
         unsynced: seconds before a fault in which what people change may be lost; messages are not.
+        revived: what people have thrown away that may be there again: no loss, but a nuisance.
         alike: seconds after the end within which both servers must hold the same; None where
             there is one server.
     """
@@ -75,6 +76,7 @@ class MailBudget:
     relay: Budget = field(default_factory=lambda: Budget(at_least=10))
     refused: int = 0
     unsynced: float = 0.0
+    revived: int = 0
     alike: float | None = None
 
 
@@ -245,5 +247,6 @@ def verdicts(
             subject=subject,
             refused=budget.refused,
             unsynced=budget.unsynced,
+            revived=budget.revived,
         ),
     )

@@ -336,3 +336,29 @@ def test_what_was_changed_just_before_a_death_may_be_lost_but_no_message(
         changes_balance(history, users=USERS, census=there, subject="c", unsynced=1.0),
     ]
     assert max(each.outcome for each in judged) is outcome
+
+
+def test_what_comes_back_is_no_loss_and_as_much_as_is_allowed_may() -> None:
+    history = History.of(
+        [
+            changed("append", "gp-1", "INBOX"),
+            changed("flag", "gp-1", "INBOX", "", "\\Deleted", at=2),
+            changed("expunge", "gp-1", "INBOX", at=3),
+            changed("create", "", "F"),
+            changed("delete", "", "F", at=2),
+        ]
+    )
+    there = Census(messages=(found("gp-1"),), folders=frozenset({("kari", "F")}))
+
+    def judged(revived: int) -> Verdict:
+        return changes_balance(history, users=USERS, census=there, subject="c", revived=revived)
+
+    assert judged(1).outcome is Outcome.FAIL
+    assert judged(2).outcome is Outcome.OK
+    assert judged(2).notes == ("2 came back that were thrown away",)
+
+
+def test_what_is_gone_did_not_come_back() -> None:
+    history = History.of([changed("append", "gp-1", "INBOX")])
+    lost = changes_balance(history, users=USERS, census=Census(), subject="c", revived=9)
+    assert lost.outcome is Outcome.FAIL

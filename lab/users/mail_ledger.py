@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 _SHOWN: Final = 3
+_TOO_MUCH: Final = frozenset({"there more than once", "with somebody else"})
 
 
 def fault(states: frozenset[State], found: State) -> str:
@@ -121,6 +122,7 @@ def changes_balance(
     subject: str,
     refused: int = 0,
     unsynced: float = 0.0,
+    revived: int = 0,
 ) -> Verdict:
     """Judge whether mailboxes are as their owners left them, and as their programs know them.
 
@@ -131,21 +133,14 @@ def changes_balance(
         subject: what to call it.
         refused: changes that a server may refuse: whoever wanted them knows.
         unsynced: seconds before a fault in which a confirmed change may be lost.
+        revived: messages and folders that may be there although somebody has thrown them away.
     """
     books, here = kept(history, users, unsynced=unsynced), held(census)
     faults: defaultdict[str, set[str]] = defaultdict(set)
-    for place, states in books.states.items():
-        what = fault(states, here.get(place, ABSENT))
-        if what and (place in books.touched or what == "with other flags"):
-            faults[what].add(f"{place[1]} of {place[0]}")
-    for (owner, name), allowed in books.folders.items():
-        now = frozenset(
-            word
-            for word, all_ in (("there", census.folders), ("subscribed", census.subscribed))
-            if (owner, name) in all_
-        )
-        if now not in allowed:
-            faults["folders are not as they were left"].add(f"{name} of {owner}")
+    back = {*_changed_messages(books, here, faults), *_changed_folders(books, census, faults)}
+    if len(back) <= revived:
+        for what in faults:
+            faults[what] -= back
     if len(books.refused) > refused:
         faults["changes refused"] |= set(books.refused)
     faults["numbers are not what they were"] |= set(_renumbered(history, users, census))
@@ -160,8 +155,40 @@ def changes_balance(
         subject=subject,
         outcome=outcome,
         reasons=tuple(reasons),
+        notes=(f"{len(back)} came back that were thrown away",) if back else (),
         figures=Figures(total=confirmed, failed=sum(map(len, faults.values()))),
     )
+
+
+def _changed_messages(
+    books: Books, here: Mapping[Place, State], faults: defaultdict[str, set[str]]
+) -> Iterator[str]:
+    """Note what is wrong with messages that were changed; yield those that only came back."""
+    for place, states in books.states.items():
+        now = here.get(place, ABSENT)
+        what = fault(states, now)
+        if what and (place in books.touched or what == "with other flags"):
+            whose = f"{place[1]} of {place[0]}"
+            faults[what].add(whose)
+            # All that has to be there is there, and more of it.
+            if what in _TOO_MUCH and any(not Counter(state) - Counter(now) for state in states):
+                yield whose
+
+
+def _changed_folders(
+    books: Books, census: Census, faults: defaultdict[str, set[str]]
+) -> Iterator[str]:
+    """Note which folders are not as they were left; yield those that only came back."""
+    for (owner, name), allowed in books.folders.items():
+        now = frozenset(
+            word
+            for word, all_ in (("there", census.folders), ("subscribed", census.subscribed))
+            if (owner, name) in all_
+        )
+        if now not in allowed:
+            faults["folders are not as they were left"].add(f"{name} of {owner}")
+            if frozenset() in allowed:
+                yield f"{name} of {owner}"
 
 
 def _of_boxes(books: Books, here: Mapping[Place, State]) -> defaultdict[str, set[str]]:
