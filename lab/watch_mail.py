@@ -62,6 +62,7 @@ class MailBudget:
         relay: for strangers.
         refused: changes of flags and folders that may be refused: whoever wanted them knows.
         unsynced: seconds before a fault in which what people change may be lost; messages are not.
+        doubled: messages that people elsewhere may get twice.
         revived: what people have thrown away that may be there again: no loss, but a nuisance.
         alike: seconds after the end within which both servers must hold the same; None where
             there is one server.
@@ -76,6 +77,7 @@ class MailBudget:
     relay: Budget = field(default_factory=lambda: Budget(at_least=10))
     refused: int = 0
     unsynced: float = 0.0
+    doubled: int = 0
     revived: int = 0
     alike: float | None = None
 
@@ -220,6 +222,7 @@ def verdicts(
                 late=budget.late,
                 at_least=budget.at_least,
                 unsynced=budget.unsynced,
+                doubled=budget.doubled,
             )
             if over or not any(" lost: " in reason for reason in verdict.reasons):
                 return verdict

@@ -362,3 +362,39 @@ def test_what_is_gone_did_not_come_back() -> None:
     history = History.of([changed("append", "gp-1", "INBOX")])
     lost = changes_balance(history, users=USERS, census=Census(), subject="c", revived=9)
     assert lost.outcome is Outcome.FAIL
+
+
+def test_what_people_elsewhere_get_twice_is_counted_and_allowed_for() -> None:
+    history = History.of([sent("gp-1", LIST)])
+    boxes = (found("gp-1"), found("gp-1", "odd"))
+    there = Census(messages=boxes, abroad=(("odd@far", "gp-1"), ("odd@far", "gp-1")))
+
+    def judged(doubled: int) -> Verdict:
+        return mail_balance(history, users=USERS, census=there, subject="m", doubled=doubled)
+
+    assert judged(0).reasons == ("1 there more than once: gp-1",)
+    assert judged(1).outcome is Outcome.OK
+    gone = replace(there, abroad=())
+    lost = mail_balance(history, users=USERS, census=gone, subject="m", doubled=1)
+    assert lost.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(("at", "outcome"), [(4.5, Outcome.OK), (3.0, Outcome.FAIL)])
+def test_a_number_given_just_before_a_death_may_be_given_again(at: float, outcome: Outcome) -> None:
+    history = History.of(
+        [
+            sent("gp-1"),
+            sent("gp-2"),
+            seen("gp-1", 5, at=at),
+            changed("append", "gp-9", "K"),
+            dies(5.0),
+        ]
+    )
+    there = Census(
+        messages=(found("gp-1", uid=6), found("gp-2", uid=5), found("gp-9", "kari", "K"))
+    )
+    judged = [
+        mail_balance(history, users=USERS, census=there, subject="m", unsynced=1.0),
+        changes_balance(history, users=USERS, census=there, subject="c", unsynced=1.0),
+    ]
+    assert max(each.outcome for each in judged) is outcome

@@ -65,6 +65,14 @@ class Books:
     refused: list[str] = field(default_factory=list)
 
 
+def unsettled(history: History, *, seconds: float) -> tuple[range, ...]:
+    """Return the spans just before faults in which what a server said may be lost with it."""
+    if not seconds:
+        return ()
+    faults = (mark.at_ns for mark in history.marks if (mark.kind, mark.phase) == ("fault", "start"))
+    return tuple(range(at - round(seconds * _NS), at + 1) for at in faults)
+
+
 def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
     """Write the books.
 
@@ -74,8 +82,7 @@ def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
         unsynced: seconds before a fault in which a change that was confirmed may be lost with the
             server that confirmed it.
     """
-    faults = [mark.at_ns for mark in history.marks if (mark.kind, mark.phase) == ("fault", "start")]
-    spans = [range(at - round(unsynced * _NS), at + 1) for at in faults]
+    spans = unsettled(history, seconds=unsynced)
     books = Books()
     letters = {(letter.sender, letter.to): letter for letter in users.letters}
     for item in history.operations:
@@ -97,7 +104,7 @@ def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
     owners = {mover.name: mover.account.name for mover in users.movers}
     for item in history.operations:
         if item.kind == CHANGE and item.what:
-            lost = bool(unsynced) and any(item.end_ns in span for span in spans)
+            lost = any(item.end_ns in span for span in spans)
             _change(
                 books, replace(item, ok=None) if lost and item.ok else item, owners[item.target]
             )

@@ -6,12 +6,13 @@ not come back. What people did to their mailboxes must be as the server last con
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lab.users.mail_books import ABSENT, Books, Place, kept
+from lab.users.mail_books import ABSENT, Books, Place, kept, unsettled
 from lab.users.mail_changes import (
     State,
     placed,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 _SHOWN: Final = 3
+_NUMBER: Final = re.compile(r"INBOX (\d+) is ")
 _TOO_MUCH: Final = frozenset({"there more than once", "with somebody else"})
 
 
@@ -61,6 +63,7 @@ def mail_balance(
     late: float | None = None,
     at_least: int = 1,
     unsynced: float = 0.0,
+    doubled: int = 0,
 ) -> Verdict:
     """Judge whether every message is in each right mailbox exactly once.
 
@@ -74,13 +77,18 @@ def mail_balance(
         at_least: messages that must have been accepted, or nothing is known.
         unsynced: seconds before a fault in which where people had put a message may be lost; it
             must be somewhere.
+        doubled: messages that people elsewhere may get more than once.
     """
     books = kept(history, users, unsynced=unsynced)
     faults = _of_boxes(books, held(census))
-    for mark, what in (*_abroad(books, census), *_returned(books, census)):
-        faults[what].add(mark)
+    abroad = list(_abroad(books, census))
+    twice = {mark for mark, what in abroad if what != "lost"}
+    for mark, what in (*abroad, *_returned(books, census)):
+        if mark not in twice or len(twice) > doubled or what != "there more than once":
+            faults[what].add(mark)
     faults["lost"] -= faults["sent back"]  # somebody was told
-    for mark in _unshown(history, users, census):
+    void = _void(history, users, seconds=unsynced)
+    for mark in _unshown(history, users, census, void):
         faults["never shown to whoever looks for what is new"].add(mark)
     faults["with another text"] |= {
         message.mark
@@ -105,7 +113,10 @@ def mail_balance(
         subject=subject,
         outcome=outcome,
         reasons=tuple(reasons),
-        notes=tuple(_of_lateness(delays)),
+        notes=(
+            *_of_lateness(delays),
+            *([f"{len(twice)} came to people elsewhere twice"] if twice else []),
+        ),
         figures=Figures(
             total=len(accepted),
             failed=len(set().union(*faults.values())),
@@ -143,7 +154,8 @@ def changes_balance(
             faults[what] -= back
     if len(books.refused) > refused:
         faults["changes refused"] |= set(books.refused)
-    faults["numbers are not what they were"] |= set(_renumbered(history, users, census))
+    void = _void(history, users, seconds=unsynced)
+    faults["numbers are not what they were"] |= set(_renumbered(history, users, census, void))
     confirmed = sum(item.kind == CHANGE and item.ok is True for item in history.operations)
     reasons = [
         f"{len(found):,} {what}: {_some(sorted(found))}" for what, found in faults.items() if found
@@ -233,7 +245,19 @@ def _sightings(history: History, users: MailUsers) -> Iterator[tuple[str, Operat
             yield owners[item.target], item
 
 
-def _unshown(history: History, users: MailUsers, census: Census) -> Iterator[str]:
+def _void(history: History, users: MailUsers, *, seconds: float) -> frozenset[tuple[str, int]]:
+    """Return owner and number of what was shown just before a fault, and may be another's now."""
+    spans = unsettled(history, seconds=seconds)
+    return frozenset(
+        (owner, int(item.detail.split()[2]))
+        for owner, item in _sightings(history, users)
+        if any(item.end_ns in span for span in spans)
+    )
+
+
+def _unshown(
+    history: History, users: MailUsers, census: Census, void: frozenset[tuple[str, int]]
+) -> Iterator[str]:
     """Yield what lies in INBOX below what a reader was shown last, and was never shown to them."""
     shown: defaultdict[str, set[str]] = defaultdict(set)
     last: dict[str, tuple[int, int]] = {}
@@ -250,15 +274,21 @@ def _unshown(history: History, users: MailUsers, census: Census) -> Iterator[str
             if (
                 message.validity == known
                 and message.uid <= highest
+                and (message.owner, message.uid) not in void
                 and message.mark not in shown[message.owner]
             ):
                 yield message.mark
 
 
-def _renumbered(history: History, users: MailUsers, census: Census) -> Iterator[str]:
+def _renumbered(
+    history: History, users: MailUsers, census: Census, void: frozenset[tuple[str, int]]
+) -> Iterator[str]:
     """Yield what programs would download again, or take for something else."""
+    owners = {reader.name: reader.account.name for reader in users.readers}
     for item in history.operations:
-        if item.kind == SEEN and item.ok is False:
+        number = _NUMBER.match(item.detail) if item.kind == SEEN and item.ok is False else None
+        known = number is not None and (owners.get(item.target, ""), int(number[1])) in void
+        if item.kind == SEEN and item.ok is False and not known:
             yield f"{item.target}: {item.detail}"
     numbers = {(message.owner, message.folder, message.uid): message for message in census.messages}
     validities: dict[tuple[str, str], int] = {
@@ -269,7 +299,7 @@ def _renumbered(history: History, users: MailUsers, census: Census) -> Iterator[
         if validities.get((owner, folder), int(validity)) != int(validity):
             yield f"{folder} of {owner} has another UIDVALIDITY"
         now: Found | None = numbers.get((owner, folder, int(uid)))
-        if now and now.mark != item.what:
+        if now and now.mark != item.what and (owner, int(uid)) not in void:
             yield f"{folder} {uid} of {owner} is {now.mark}, and was {item.what}"
 
 
