@@ -56,9 +56,11 @@ home=STORE/${address#*@}/${address%@*}
 case $1 in forth) from=-R ;; *) from= ;; esac
 mkdir -p "$home"
 cd "$home"
+# In full (-f): two changes on one side and one on the other can leave a folder with the same
+# numbers, and a quick look passes it by.
 # shellcheck disable=SC2086 # a word or none
 exec env USER="$address" HOME="$home" doveadm -o stats_writer_socket_path= backup \
-    --no-userdb-lookup $from -T 60 ssh -F HERE/ssh_config old "$login" "$1"
+    --no-userdb-lookup -f $from -T 60 ssh -F HERE/ssh_config old "$login" "$1"
 """
 
 # What lies in a home beside the mail: one line each, empty where there is nothing.
