@@ -23,6 +23,7 @@ from lab.operator.zones import Zone, record_set
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import StepCheckError, StepError, step_class
 from lab.steps.dns_facts import CONTENT_FILE
+from lab.steps.wipe_last import Wipe
 from lab.steps.wipe_phases import Watched
 from lab.verdict import Budget, Outcome
 
@@ -90,18 +91,24 @@ def scan(lab: Lab) -> None:
     lab.ssh.run("outside", f"{knocks}\ncurl --silent --output /dev/null http://{address.v4}/")
 
 
-class WhileScanned(AtTask):
-    """Lets somebody scan while the step waits, and does something when a task begins.
+class WhileScanned(At):
+    """Lets somebody scan while the step waits, and does something when a phase begins.
 
     Args:
         lab: the lab.
-        title: how the task's title begins.
+        title: of the phase.
         action: what happens then.
     """
 
     def __init__(self, *, lab: Lab, title: str, action: Callable[[], object]) -> None:
         super().__init__(title=title, action=action)
+        self.said: list[str] = []
         self._lab = lab
+
+    def say(self, text: str) -> None:
+        """Print the line, and remember it."""
+        self.said.append(text)
+        super().say(text)
 
     def countdown(self, text: str, seconds: float) -> None:
         """Wait, and be scanned."""
@@ -145,7 +152,7 @@ def test_somebody_who_uses_bergen_stops_it_and_a_scanner_does_not(lab: Lab) -> N
         perform(step_class("wipe")(operator=replace(operator, report=visited)))
     assert "used http://www.nordlys.example on bergen" in str(told.value)
     # The same again with a scan; interrupted before the wipe.
-    report = WhileScanned(lab=lab, title="See that nothing depends", action=pull_the_plug)
+    report = WhileScanned(lab=lab, title=Wipe.title, action=pull_the_plug)
     interrupted(lab, report)
     assert any("to port 25: 1" in each for each in report.said)
     assert operator.stage.read()["wipe::backup"]
