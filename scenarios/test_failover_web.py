@@ -40,7 +40,6 @@ NOTHING = FailoverBudget(
     first=Budget(failed=0, gap=5.0, at_least=400),
     entries=Budget(failed=0, gap=5.0, at_least=50),
 )
-SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +58,7 @@ def watched(lab: Lab, title: str, budget: FailoverBudget) -> Iterator[Watch]:
     assert {each.outcome for each in watch.verdicts} == {Outcome.OK}, watch.verdicts
 
 
-@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=SLOW)])
+@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=pytest.mark.slow)])
 def test_a_server_loses_power(serving: Lab, host: str) -> None:
     with watched(serving, f"{host} loses power", ONE_DIES) as watch:
         with Faults(lab=serving, marks=watch.marks).power_loss(host):
@@ -67,7 +66,7 @@ def test_a_server_loses_power(serving: Lab, host: str) -> None:
         time.sleep(RETURN_SECONDS)  # somebody comes to it again
 
 
-@pytest.mark.parametrize("host", [pytest.param("oslo", marks=SLOW), "bergen"])
+@pytest.mark.parametrize("host", [pytest.param("oslo", marks=pytest.mark.slow), "bergen"])
 def test_a_server_is_cut_off(serving: Lab, host: str) -> None:
     with watched(serving, f"{host} is cut off", ONE_DIES) as watch:
         with Faults(lab=serving, marks=watch.marks).silent_cut(host):
@@ -86,7 +85,7 @@ def test_they_are_parted_while_people_write_on_both(serving: Lab) -> None:
         assert time.monotonic() - healed < CONVERGED_SECONDS
 
 
-@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=SLOW)])
+@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=pytest.mark.slow)])
 def test_planned_work_costs_nobody_anything(serving: Lab, host: str) -> None:
     operator = in_lab(serving)
     draining = Drain(operator=operator, host=serving.fleet.host(host))
@@ -101,7 +100,7 @@ def test_planned_work_costs_nobody_anything(serving: Lab, host: str) -> None:
         time.sleep(RETURN_SECONDS)  # somebody comes to it again
 
 
-@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=SLOW)])
+@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=pytest.mark.slow)])
 def test_nginx_is_killed(serving: Lab, host: str) -> None:
     killed = FailoverBudget(
         any=Budget(failed=0, gap=3.0, at_least=200),

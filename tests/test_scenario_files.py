@@ -35,6 +35,20 @@ PROJECT = Path(__file__).resolve().parent.parent
             {"test_a": 6},
         ),
         ("@pytest.mark.parametrize('a', range(3))\ndef test_a(a): ...\n", {"test_a": 1}),
+        (
+            (
+                "@pytest.mark.parametrize('a', [1, pytest.param(2, marks=pytest.mark.slow)])\n"
+                "def test_a(a): ...\n"
+            ),
+            {"test_a": 1},
+        ),
+        (
+            (
+                "@pytest.mark.parametrize('a', [pytest.param(2, marks=[pytest.mark.slow])])\n"
+                "def test_a(a): ...\n"
+            ),
+            {},
+        ),
         ("class TestIt:\n    def test_a(self): ...\n", {"TestIt::test_a": 1}),
     ],
 )

@@ -100,12 +100,11 @@ def _tests(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str, in
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
             if not any(_names(mark, _SLOW) for mark in node.decorator_list):
                 yield from _tests(node.body, f"{prefix}{node.name}::")
-        elif (
-            isinstance(node, ast.FunctionDef)
-            and node.name.startswith("test")
-            and not any(_names(mark, _SLOW) for mark in node.decorator_list)
-        ):
-            yield f"{prefix}{node.name}", prod(_cases(mark) for mark in node.decorator_list)
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            slow = any(_names(mark, _SLOW) for mark in node.decorator_list)
+            cases = 0 if slow else prod(_cases(mark) for mark in node.decorator_list)
+            if cases:
+                yield f"{prefix}{node.name}", cases
 
 
 def _is_pytestmark(node: ast.Assign) -> bool:
@@ -134,4 +133,14 @@ def _cases(mark: ast.expr) -> int:
         return 1
     values = mark.args[1:2] or [key.value for key in mark.keywords if key.arg == "argvalues"]
     listed = [value for value in values if isinstance(value, ast.List | ast.Tuple)]
-    return max(1, len(listed[0].elts)) if listed else 1
+    return sum(not _is_slow(case) for case in listed[0].elts) if listed else 1
+
+
+def _is_slow(case: ast.expr) -> bool:
+    """Whether a case is ``pytest.param(..., marks=pytest.mark.slow)``."""
+    return isinstance(case, ast.Call) and any(
+        _names(mark, _SLOW)
+        for keyword in case.keywords
+        if keyword.arg == "marks"
+        for mark in _each(keyword.value)
+    )
