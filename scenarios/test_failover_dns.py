@@ -60,6 +60,7 @@ def test_the_name_server_is_killed_and_comes_back_by_itself(lab_at: Callable[[st
     assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
 
 
+@pytest.mark.slow
 def test_oslo_is_cut_off_and_users_are_served_again_soon_after(
     lab_at: Callable[[str], Lab],
 ) -> None:
@@ -72,6 +73,7 @@ def test_oslo_is_cut_off_and_users_are_served_again_soon_after(
     assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
 
 
+@pytest.mark.slow
 def test_a_closed_registry_stops_the_cutover_and_costs_nothing(
     lab_at: Callable[[str], Lab],
 ) -> None:
@@ -141,6 +143,7 @@ def test_cut_off_from_each_other_both_serve_on_and_agree_again(
     assert watch.verdict.outcome is Outcome.OK, str(watch.verdict)
 
 
+@pytest.mark.slow
 def test_bergen_becomes_the_primary_and_oslo_comes_back_without_its_old_zones(
     lab_at: Callable[[str], Lab],
 ) -> None:
@@ -165,6 +168,7 @@ def test_bergen_becomes_the_primary_and_oslo_comes_back_without_its_old_zones(
     assert operator.puppet.agent("oslo").changed == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_starts_never_leads_anybody_to_a_dead_one(
     lab_at: Callable[[str], Lab],
 ) -> None:

@@ -66,7 +66,8 @@ def test_a_server_loses_power(serving: Lab, host: str) -> None:
         time.sleep(RETURN_SECONDS)  # somebody comes to it again
 
 
-@pytest.mark.parametrize("host", [pytest.param("oslo", marks=pytest.mark.slow), "bergen"])
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["oslo", "bergen"])
 def test_a_server_is_cut_off(serving: Lab, host: str) -> None:
     with watched(serving, f"{host} is cut off", ONE_DIES) as watch:
         with Faults(lab=serving, marks=watch.marks).silent_cut(host):
@@ -85,6 +86,7 @@ def test_they_are_parted_while_people_write_on_both(serving: Lab) -> None:
         assert time.monotonic() - healed < CONVERGED_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=pytest.mark.slow)])
 def test_planned_work_costs_nobody_anything(serving: Lab, host: str) -> None:
     operator = in_lab(serving)
@@ -100,6 +102,7 @@ def test_planned_work_costs_nobody_anything(serving: Lab, host: str) -> None:
         time.sleep(RETURN_SECONDS)  # somebody comes to it again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=pytest.mark.slow)])
 def test_nginx_is_killed(serving: Lab, host: str) -> None:
     killed = FailoverBudget(

@@ -65,6 +65,7 @@ def test_what_bergen_takes_is_on_oslo_within_a_second_or_two(lab: Lab, operator:
         lab.ssh.run(host, ["timeout", "5", "sh", "-c", until])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_undone_oslo_has_all_that_bergen_has_taken(lab: Lab) -> None:
     mail = MailBudget(at_least=60)

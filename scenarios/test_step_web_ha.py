@@ -101,6 +101,7 @@ def test_each_has_a_key_of_its_own_and_gets_certificates_while_names_lead_to_bot
     step_class("web_ha")(operator=operator).verify()
 
 
+@pytest.mark.slow
 def test_undone_it_costs_nothing(lab_at: Callable[[str], Lab], operator: Operator) -> None:
     lab = lab_at("web_ha")
     title = "Oslo serves alone again"
