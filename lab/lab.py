@@ -124,7 +124,9 @@ class Lab:
         with self.report.task(f"Start {len(resting)} of {len(plan.names)} machines"):
             self.engine.create(missing)
             self.engine.thaw(frozen)
-            self.engine.start([name for name in resting if name not in frozen])
+            started = [name for name in resting if name not in frozen]
+            self.engine.start(started)
+            self._unplug(started)
             self.wire(plan)
             self._wait_for_boot(plan, plan.names)
             self._admit(plan)
@@ -183,6 +185,15 @@ class Lab:
             )
         self.engine.script(script)
 
+    def _unplug(self, names: Sequence[str]) -> None:
+        """Take away cables that lead where machines were before they were started just now.
+
+        A machine's network may outlive it, and its cable would be taken for the new one's.
+        """
+        ends = [latency.router_end(name) for name in names if name != ROUTER]
+        script = 'for end; do ! [ -e "/sys/class/net/$end" ] || ip link delete "$end"; done'
+        self.engine.run(ROUTER, ["sh", "-c", script, "unplug", *ends])
+
     def _wait_for_boot(self, plan: Blueprint, names: Sequence[str]) -> None:
         """Wait until systemd has started everything, and fail at once on a failed unit."""
 
@@ -234,11 +245,7 @@ class Lab:
         """Start machines that stand still and connect them again."""
         plan = self.blueprint()
         self.engine.start(names)
-        # On a busy machine the old cable's other end may outlive the machine that it led to, and
-        # would be taken for the new one's.
-        for name in names:
-            old = ["ip", "link", "delete", latency.router_end(name)]
-            self.engine.run(ROUTER, old, check=False)
+        self._unplug(names)
         self.wire(plan)
         self._wait_for_boot(plan, names)
         for name in names:
