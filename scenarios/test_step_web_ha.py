@@ -21,7 +21,7 @@ from lab.verdict import Budget, Outcome
 from lab.watch import Watch
 from lab.watch_failover import books
 
-NOBODY_NOTICES = Budget(failed=0, gap=5.0, at_least=5_000)
+NOBODY_NOTICES = Budget(failed=0, gap=2.0, at_least=5_000)
 ALIKE_SECONDS = 2.0
 DATA = "/srv/www/foreningen/shared/data"
 USER = "web-foreningen"
