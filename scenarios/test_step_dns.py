@@ -100,6 +100,7 @@ def test_nothing_is_left_of_the_old_name_server(lab: Lab, operator: Operator) ->
         assert delegation.ds
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_going_back_costs_no_look_up_either(lab: Lab, operator: Operator) -> None:
     with Watch(lab=lab, title="DNS goes back", budget=NOBODY_NOTICES) as watch:

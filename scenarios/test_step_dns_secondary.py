@@ -126,6 +126,7 @@ def test_a_change_without_a_new_serial_is_refused(operator: Operator) -> None:
     assert re.search(rf"its serial \({zone.soa.serial}\) is not above", str(told.value))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_going_back_costs_no_look_up_either(lab: Lab, operator: Operator) -> None:
     pair = Pair.of(operator)

@@ -160,6 +160,7 @@ def test_a_milestone_is_believed_and_has_certificates_renewed_after_its_authorit
     assert certificate(operator) != before
 
 
+@pytest.mark.slow
 def test_undone_when_it_was_done_it_costs_nothing(lab_at: Callable[[str], Lab]) -> None:
     lab = lab_at("web")
     title = "The web goes back"

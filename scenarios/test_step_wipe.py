@@ -142,6 +142,7 @@ def test_whatever_depends_on_bergen_is_named_before_anything_is_touched(
     assert lab.ssh.run("bergen", "nft list tables 2>/dev/null || true").stdout == ""
 
 
+@pytest.mark.slow
 def test_somebody_who_uses_bergen_stops_it_and_a_scanner_does_not(lab: Lab) -> None:
     operator = in_lab(lab)
     before = operator.ssh.read(operator.puppet.control, CONTENT_FILE)
