@@ -48,12 +48,14 @@ class Leading:
         type: ``A`` or ``AAAA``.
         address: of the host in question.
         ttl: seconds for which a cache may keep it.
+        preferred: whether it leads there while everybody is well, not only when nobody else is.
     """
 
     name: str
     type: str
     address: str
     ttl: int
+    preferred: bool = True
 
 
 class Drain:
@@ -128,7 +130,7 @@ class Drain:
         self._op.report.say(f"{self._host.name} is open")
 
     def led_to(self, *, within: float = _SEEN_SECONDS) -> None:
-        """Return when names lead to it.
+        """Return when names lead to it, but for those that do only when no other host is well.
 
         Args:
             within: seconds that it may take.
@@ -136,7 +138,8 @@ class Drain:
         Raises:
             DrainError: they do not.
         """
-        self._wait(list(self.led()), lambda address, answer: address in answer, within=within)
+        led = [each for each in self.led() if each.preferred]
+        self._wait(led, lambda address, answer: address in answer, within=within)
 
     def _tell(self, what: str) -> None:
         with self._op.report.task(f"{DRAIN} {what} on {self._host.name}"):
@@ -191,9 +194,16 @@ class Drain:
                 name = dns.name.from_text(zone.absolute(record.name))
                 # An asterisk stands for any name.
                 shown = name.to_text().replace("*", "any", 1)
+                first = lua_records.preferred(record.values)
                 for rdtype, listed in lua_records.answers(record.values).items():
                     if own.get(rdtype) in listed:
-                        yield Leading(name=shown, type=rdtype, address=own[rdtype], ttl=record.ttl)
+                        yield Leading(
+                            name=shown,
+                            type=rdtype,
+                            address=own[rdtype],
+                            ttl=record.ttl,
+                            preferred=own[rdtype] in first[rdtype],
+                        )
 
     def _addresses(self) -> Mapping[str, str]:
         address = self._op.site.address(self._host)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from hands import operator_in
 
-from lab.drain import Drain, DrainCheckError
+from lab.drain import Drain, DrainCheckError, DrainError
 from lab.operator import zones
 from lab.operator.stage import Stage
 from lab.operator.zones import Zone
@@ -24,6 +25,7 @@ mail 20 A 198.18.10.10
 web 10 LUA A "ifurlup('http://web/healthz',{'198.18.10.10','198.18.20.20'})"
 web 10 LUA AAAA "ifurlup('http://web/healthz',{'fd18:0:10::10','fd18:0:20::20'})"
 *.kunder 5 LUA A "ifurlup('http://kunder/healthz',{'198.18.10.10','198.18.20.20'})"
+first 10 LUA A "ifurlup('http://first:8025/',{{'198.18.10.10'},{'198.18.20.20'}})"
 other 5 LUA A "ifurlup('http://other/healthz',{'198.18.20.20'})"
 """,
 )
@@ -96,7 +98,19 @@ def test_every_name_that_may_lead_to_it_is_waited_for(drain: Drain) -> None:
         ("web.nordlys.example.", "A", "198.18.10.10", 10),
         ("web.nordlys.example.", "AAAA", "fd18:0:10::10", 10),
         ("any.kunder.nordlys.example.", "A", "198.18.10.10", 5),
+        ("first.nordlys.example.", "A", "198.18.10.10", 10),
     }
+
+
+@pytest.mark.parametrize(("host", "preferred"), [("oslo", True), ("bergen", False)])
+def test_a_name_that_prefers_the_other_is_not_waited_for_when_both_are_well(
+    drain: Drain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, preferred: bool
+) -> None:
+    operator = operator_in(tmp_path)
+    monkeypatch.setattr(Drain, "_right", lambda _, each, __: each.name != "first.nordlys.example.")
+    drain = Drain(operator=operator, host=operator.fleet.host(host))
+    with pytest.raises(DrainError, match="first") if preferred else nullcontext():
+        drain.led_to(within=0.0)
 
 
 @pytest.mark.parametrize("stands", ["drained", ""])

@@ -165,6 +165,12 @@ def test_a_computed_record_tells_what_it_may_answer() -> None:
         "A": ("198.18.10.10", "198.18.20.20"),
         "AAAA": ("::1", "::2"),
     }
+    assert lua_records.preferred(records.values) == lua_records.answers(records.values)
+
+
+def test_of_groups_the_first_is_the_answer_while_everybody_is_well() -> None:
+    value = "A \"ifurlup('http://mail:8025/',{{'198.18.10.10'},{'198.18.20.20'}},{timeout=1})\""
+    assert lua_records.preferred([value]) == {"A": ("198.18.10.10",)}
 
 
 @given(U32)
@@ -177,6 +183,10 @@ def test_spelling_does_not_count() -> None:
     shouted = zones.read(ORIGIN, zones.text(SMALL).replace("Mail.nordlys", "MAIL.Nordlys"))
     assert shouted != SMALL
     assert zones.compare(SMALL, shouted) == ()
+    for one, other in zip(SMALL, shouted, strict=True):
+        assert zones.canonical(one) == zones.canonical(other)
+    text = zones.record_set(ORIGIN, name="@", ttl=5, rdtype="TXT", values=['"As it IS"'])
+    assert zones.canonical(text) == {'"As it IS"'}
 
 
 def test_a_changed_time_to_live_is_a_difference_unless_it_does_not_count() -> None:

@@ -31,6 +31,9 @@ NUMBER: Final = 65402
 """Mnemonic and number of the type, as PowerDNS has them."""
 
 _QUOTED: Final = re.compile(r"""'([0-9A-Fa-f.:]+)'""")
+_FIRST_GROUP: Final = re.compile(r"\{\s*\{([^{}]*)\}")
+"""Of addresses in groups the first: others are answered only when none of it is well."""
+
 _VERSIONS: Final = {"A": 4, "AAAA": 6}
 
 
@@ -115,6 +118,18 @@ def answers(values: Iterable[str]) -> dict[str, tuple[str, ...]]:
         listed = (each for each in _QUOTED.findall(program) if _is_address(each, rdtype))
         found[rdtype] = tuple(sorted({*found.get(rdtype, ()), *listed}))
     return found
+
+
+def preferred(values: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the same, of programs that list groups the first one: the answer while all are well.
+
+    Args:
+        values: as for :func:`answers`.
+    """
+    return answers(
+        f"{value.partition(' ')[0]} {first[1]}" if (first := _FIRST_GROUP.search(value)) else value
+        for value in values
+    )
 
 
 def _is_address(text: str, rdtype: str) -> bool:

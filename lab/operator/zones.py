@@ -224,6 +224,19 @@ def record_set(
     )
 
 
+def canonical(records: RecordSet) -> frozenset[str]:
+    """Return the values as RFC 4034 (section 6.2) has them: names in them in lower case.
+
+    How a server spells them depends on what else is in its answer: names are compressed there
+    whatever their case.
+    """
+    kind = dns.rdatatype.from_text(records.type)
+    wires = (each.to_digestable() for each in _values(records))
+    return frozenset(
+        dns.rdata.from_wire(dns.rdataclass.IN, kind, wire, 0, len(wire)).to_text() for wire in wires
+    )
+
+
 def text(zone: Zone) -> str:
     """Return *zone* as a master file, one record a line."""
     lines = [f"$ORIGIN {_origin(zone.origin).to_text()}"]

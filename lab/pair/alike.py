@@ -17,6 +17,7 @@ from lab.operator import Operator, zone_data
 from lab.operator.dns import DnsError
 from lab.operator.mail_compare import plain
 from lab.operator.ssh import SshError
+from lab.operator.zones import canonical
 from lab.pair.strikes import PAIR
 from lab.parallel import side_by_side
 from lab.steps.dns_facts import CONTENT_FILE
@@ -218,7 +219,7 @@ def _zones(operator: Operator, host: str) -> Lines:
         f"{zone.absolute(records.name)} {records.ttl} {records.type} {value}"
         for zone in zones
         for records in zone
-        for value in records.values
+        for value in canonical(records)
     )
 
 
