@@ -194,6 +194,15 @@ def test_a_short_silence_costs_the_connections_that_may_be_dead(pair: ModuleType
     assert decided == ["", "", "", "", "", "cut", "", ""]
 
 
+def test_a_host_that_stood_still_itself_takes_out_what_the_peer_delivered_for_it(
+    pair: ModuleType,
+) -> None:
+    watch = pair.Watch(settings(pair), 0.0)
+    still = settings(pair).silent
+    decided = [watch.decide(answers=True, now=now) for now in (1.0, 2.0, 2.0 + still, 3.0 + still)]
+    assert decided == ["", "", "tidy", ""]
+
+
 def test_somebody_who_asks_for_something_else_is_told(pair: ModuleType) -> None:
     assert pair.main(["open-up"]) == 2
     assert pair.main(["--help"]) == 0

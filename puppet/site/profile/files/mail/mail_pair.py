@@ -116,8 +116,10 @@ class Watch:
     def decide(self, *, answers: bool, now: float) -> str:
         """Return what is to be done now: ``replay``, ``cut``, ``tidy``, or nothing."""
         if answers:
+            # A host that stood still missed nobody, and was missed: the peer delivered for it.
+            away = self._away or self._hearing.silence(now) >= self._settings.silent / 2
+            missed = self._missed
             self._hearing = self._hearing.heard(now)
-            missed, away = self._missed, self._away
             self._missed = self._away = False
             return "tidy" if away else "cut" if missed else ""
         self._missed = True
