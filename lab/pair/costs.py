@@ -13,6 +13,9 @@ from lab.watch_mail import MailBudget
 _MANY: Final = 100_000
 """Failures that are counted and do not matter: it is the gap that does."""
 
+_REVIVED: Final = 1
+"""What was thrown away and may be there again, in one trial (``docs/decisions.md``, mail_ha)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -30,6 +33,7 @@ class Cost:
         unsent: the same for whoever sends with a password.
         late: seconds from acceptance until a message is shown.
         refused: changes of flags and folders that may be refused.
+        unsynced: seconds before a fault in which a change of flags and folders may be lost.
         alike: seconds from the healing until both sides hold the same.
     """
 
@@ -41,6 +45,7 @@ class Cost:
     unsent: float = 15.0
     late: float = 30.0
     refused: int = 0
+    unsynced: float = 0.0
     alike: float = 60.0
 
     def __str__(self) -> str:
@@ -86,6 +91,8 @@ class Cost:
             imap=Budget(failed=_MANY, gap=self.unread, at_least=AT_LEAST.signs),
             submission=Budget(failed=_MANY, gap=self.unsent),
             refused=self.refused,
+            unsynced=self.unsynced,
+            revived=_REVIVED,
             alike=self.alike,
         )
 

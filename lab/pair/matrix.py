@@ -13,6 +13,7 @@ from typing import Final
 from lab.pair.costs import Cost
 from lab.pair.strikes import CONTROL, PAIR, Kind, Strike, told
 from lab.steps.web_ha_records import CHECK_SECONDS, LONGEST
+from lab.users.mail_wire import PATIENCE
 
 TTL: Final = float(LONGEST)
 """Seconds for which anybody may remember where a server was that is not well any more."""
@@ -22,6 +23,9 @@ CADENCE: Final = 0.25
 
 AGAIN: Final = 1.0
 """Seconds until a mail program that lost its server has connected to another one."""
+
+WALK: Final = 4.0
+"""Seconds until a resolver that asked a dead name server first has the other one's answer."""
 
 BOOT: Final = 25.0
 """Seconds in which a host that lost power serves again."""
@@ -61,14 +65,15 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         ttl: time to live in seconds of the names that follow the servers' health.
     """
     first, unread = ttl + CHECK_SECONDS + CADENCE, ttl + CHECK_SECONDS + AGAIN
-    dead = Cost(first=first, unread=unread, unsent=first + 15.0)
+    dead = Cost(nameless=WALK, first=first, unread=unread, unsent=first + 15.0, unsynced=1.0)
     return {
         Kind.POWER: dead,
         Kind.CUT: dead,
         Kind.CUT_FROM: dead,
         Kind.CUT_TO: dead,
-        # Its kernel goes on accepting: whoever tries all addresses has no reason to go on.
-        Kind.FROZEN: dead | Cost(pages=2_000),
+        # Its kernel goes on accepting: whoever tries all addresses has no reason to go on, and a
+        # mail program that came before the name led elsewhere waits for a word.
+        Kind.FROZEN: dead | Cost(pages=2_000, unread=unread + PATIENCE),
         # No server is dead: what is lost is sent again, and every answer may take a while.
         Kind.LOSS: Cost(lookups=200, nameless=6.0, pages=50, first=first, unread=unread,
                         unsent=first + 15.0),

@@ -94,6 +94,8 @@ class Server(ThreadingHTTPServer):
 
     address_family = socket.AF_INET6
     daemon_threads = True
+    # Whoever asks waits a second at most: with five places, as by default, a busy host seemed dead.
+    request_queue_size = 128
 
     def server_bind(self) -> None:
         """Take IPv4 as well."""
