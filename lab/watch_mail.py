@@ -226,7 +226,8 @@ def verdicts(
                 doubled=budget.doubled,
             )
             # A copy that both servers have delivered is taken out once they have met again.
-            if over or not any(each in reason for each in _MAY_CHANGE for reason in verdict.reasons):
+            said = " ".join(verdict.reasons)
+            if over or not any(each in said for each in _MAY_CHANGE):
                 return verdict
             time.sleep(1)
 
