@@ -229,15 +229,16 @@ def test_people_are_led_to_a_host_that_is_open_and_not_drained(health: ModuleTyp
     assert list(health.Health().wrong()) == ["closed: the mailboxes are not alike yet", "drained"]
 
 
-def test_who_listens_is_read_from_the_kernel(health: ModuleType) -> None:
-    lines = [
-        "   0: 00000000:0019 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0",
-        "   1: 0100007F:03E1 0100007F:B0B6 01 00000000:00000000 00:00000000 00000000     0",
-        "   2: 00000000000000000000000000000000:03E1 0000:0000 0A 00000000:00000000 00:00000000",
-        "",
-    ]
-    assert health.listening(lines) == {25, 993}
-    assert health.listening(lines[:2]) == {25}
+@pytest.mark.parametrize(
+    ("family", "address"), [(socket.AF_INET, "127.0.25.9"), (socket.AF_INET6, "::1")]
+)
+def test_the_kernel_says_who_listens(health: ModuleType, family: int, address: str) -> None:
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        assert port in health.listening()
+        with socket.create_connection((address, port)) as connected:
+            assert connected.getsockname()[1] not in health.listening()
+    assert port not in health.listening()
 
 
 def test_a_daemon_that_does_not_listen_or_greet_is_told(

@@ -8,10 +8,11 @@ when a daemon does not listen or does not greet. Only the fleet may ask (nftable
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,13 +25,38 @@ LISTENING = (25, 465, 587, 993, 4190)
 GREETINGS = {25: b"220 ", 143: b"* OK"}
 GREET_SECONDS = 10.0
 PATIENCE = 2.0
-LISTEN = "0A"  # net/tcp_states.h, as /proc/net/tcp has it
+# From sock_diag(7), and from the headers inet_diag, netlink and tcp_states of the kernel.
+SOCK_DIAG, BY_FAMILY, REQUEST_DUMP, ERROR, DONE = 4, 20, 0x301, 2, 3
+LISTEN = 10
 
 
-def listening(tables: Iterable[str]) -> set[int]:
-    """Return the ports that somebody listens on, from the lines of /proc/net/tcp."""
-    rows = (line.split()[1:4] for line in tables)
-    return {int(row[0].rpartition(":")[2], 16) for row in rows if row[2:] == [LISTEN]}
+def listening() -> set[int]:
+    """Return the TCP ports that somebody listens on.
+
+    The kernel is asked for just those. To read /proc/net/tcp takes it 30 ms of a processor, for it
+    goes through every connection that there could be.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
+        return {
+            port
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for port in _of_family(kernel, family)
+        }
+
+
+def _of_family(kernel: socket.socket, family: int) -> Iterator[int]:
+    wanted = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << LISTEN)
+    kernel.send(struct.pack("=IHHII", 16 + len(wanted), BY_FAMILY, REQUEST_DUMP, 0, 0) + wanted)
+    while True:
+        answer = kernel.recv(65536)
+        while answer:
+            length, kind = struct.unpack_from("=IH", answer)
+            if kind == DONE:
+                return
+            if kind == ERROR:
+                raise OSError(-struct.unpack_from("=i", answer, 16)[0], "sock_diag")
+            yield struct.unpack_from("!H", answer, 20)[0]
+            answer = answer[length + 3 & ~3 :]
 
 
 def greets(port: int, *, address: str = "127.0.0.1") -> bool:
@@ -56,8 +82,7 @@ class Health:
             yield "closed: the mailboxes are not alike yet"
         if DRAINED.exists() and DRAINED.stat().st_size:
             yield "drained"
-        tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
-        there = listening(line for each in tables for line in each.read_text().splitlines()[1:])
+        there = listening()
         yield from (f"nobody listens on port {each}" for each in LISTENING if each not in there)
         yield from (f"nobody greets on port {each}" for each in self._silent())
 
