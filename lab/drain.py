@@ -118,15 +118,19 @@ class Drain:
         self._op.report.countdown("Until no cache remembers it", seconds)
         self._op.report.say(f"{self._host.name} is drained: nobody new comes")
 
-    def undrain(self) -> None:
+    def undrain(self, *, within: float = _SEEN_SECONDS) -> None:
         """Let them come again, and return when names lead to it.
+
+        Args:
+            within: seconds that it may take; a host that has just started serves mail only when
+                its mailboxes are like the other one's.
 
         Raises:
             DrainError: they do not.
         """
         self._tell("off")
         with self._op.report.task(f"Until names lead to {self._host.name}"):
-            self.led_to()
+            self.led_to(within=within)
         self._op.report.say(f"{self._host.name} is open")
 
     def led_to(self, *, within: float = _SEEN_SECONDS) -> None:

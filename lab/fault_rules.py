@@ -67,7 +67,9 @@ def between_matches(one: Cable, other: Cable) -> list[str]:
 
 
 def clock_wrong(units: Sequence[str], *, seconds: int) -> str:
-    """Return a script that restarts those of some units that run, with another clock.
+    """Return a script that stops those of some units that run, and starts them with another clock.
+
+    All stop before one starts, or what one of them hands to the next would be put off.
 
     The files that make the loader and libfaketime do so are mounted over the machine's own in the
     namespace of each unit alone: variables of the environment would not do, for Dovecot and
@@ -96,7 +98,8 @@ for unit in {" ".join(units)}; do
 END
 done
 systemctl daemon-reload
-for unit in $running; do systemctl restart $unit; done
+[ -z "$running" ] || systemctl stop $running
+[ -z "$running" ] || systemctl start $running
 """
 
 
@@ -111,7 +114,12 @@ for unit in {" ".join(units)}; do
     running="$running $unit"
 done
 systemctl daemon-reload
-for unit in $running; do systemctl restart $unit; done
+[ -z "$running" ] || systemctl stop $running
+[ -z "$running" ] || systemctl start $running
+# What systemd starts when a clock is set: the machine's own never was wrong.
+for timer in $(grep -l '^OnClockChange=' /etc/systemd/system/*.timer); do
+    systemctl start $(basename $timer .timer).service
+done
 rm -rf {_CLOCK}
 # Empty: what they said was said to those units alone.
 for file in {" ".join(_SEEN_BY_ONE_UNIT)}; do [ -s $file ] || rm -f $file; done

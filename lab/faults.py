@@ -175,8 +175,8 @@ class Faults:
     def clock_off(self, machine: str, units: Sequence[str], *, seconds: int) -> Iterator[None]:
         """Let the clock of some *units* be wrong; the machine's own and all others stay right.
 
-        Those that run are restarted when it begins and when it ends, one after the other: a
-        process keeps the clock that it was started with.
+        Those that run are restarted when it begins and when it ends: a process keeps the clock
+        that it was started with. When it ends, what waits for a clock to be set is started.
 
         Args:
             machine: where.

@@ -76,7 +76,7 @@ def test_a_clock_may_be_behind() -> None:
 def test_what_made_a_clock_wrong_is_taken_away_and_only_units_that_had_it_restart() -> None:
     script = clock_right(UNITS)
     assert "[ -e /run/systemd/system/$unit.d/fault-clock.conf ] || continue" in script
-    assert script.index("restart $unit") < script.index("rm -rf /run/fault-clock")
+    assert script.index("systemctl start $running") < script.index("rm -rf /run/fault-clock")
 
 
 def test_the_scripts_are_shell() -> None:

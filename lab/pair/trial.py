@@ -14,6 +14,7 @@ from lab.errors import GeneralproveError
 from lab.faults import Faults
 from lab.lab import Lab
 from lab.pair.alike import AlikeCheckError, Twins, standard_parts
+from lab.pair.costs import Cost
 from lab.pair.matrix import Cell
 from lab.pair.measured import Measured, saws
 from lab.pair.strikes import PAIR, Kind
@@ -145,7 +146,7 @@ def _by_operator(lab: Lab, faults: Faults) -> Mapping[Kind, Doing]:
             with faults.shut_down(host):
                 yield
         finally:
-            draining.undrain()
+            draining.undrain(within=Cost().alike)
 
     return {
         Kind.WIPED: lambda host: faults.wiped(host, rebuild=lambda: again(host)),

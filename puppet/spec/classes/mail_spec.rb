@@ -248,6 +248,11 @@ describe 'profile::mail' do
       expect(unit).to include('Before=postfix.service').and include('Type=notify')
     end
 
+    it 'looks at all that waits when its clock was set' do
+      is_expected.to contain_service('postfix-clock.timer').with_enable(true)
+      expect(content('/etc/systemd/system/postfix-clock.timer')).to match(/^OnClockChange=yes$/)
+    end
+
     it 'does not wait for that' do
       is_expected.to contain_service('mail-pair.service').with_start(/--no-block/)
     end

@@ -56,6 +56,22 @@ postconf -c \$d >/dev/null 2>\$d/complaints && test ! -s \$d/complaints; code=\$
     before  => Package['postfix'],
   }
 
+  profile::systemd::unit {
+    'postfix-clock.service':
+      content => file('profile/mail/postfix-clock.service'),
+      before  => Service['postfix-clock.timer'],
+      ;
+    'postfix-clock.timer':
+      content => file('profile/mail/postfix-clock.timer'),
+      notify  => Service['postfix-clock.timer'],
+      ;
+  }
+
+  service { 'postfix-clock.timer':
+    ensure => running,
+    enable => true,
+  }
+
   service { 'postfix.service':
     ensure  => running,
     enable  => true,
