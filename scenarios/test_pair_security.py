@@ -1,14 +1,15 @@
 """The pair towards strangers, and towards a peer that misbehaves.
 
 Budgets: no port is open to the world but those of the services and SSH, over IPv4 and IPv6; nobody
-gets a whole zone or a relay; what one says to the other goes through WireGuard alone; a bad peer
-costs no message and kills nothing.
+gets a whole zone or a relay; a stolen host opens nothing that is the other one's alone; what one
+says to the other goes through WireGuard alone; a bad peer costs no message and kills nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final
 
@@ -16,6 +17,8 @@ import pytest
 from strangers import misbehave, scanned
 
 from lab.lab import Lab
+from lab.operate import in_lab
+from lab.operator.puppet import SSLDIR
 from lab.pair.costs import Cost
 from lab.pair.strikes import PAIR
 from lab.steps.mail_ha_facts import HEALTH_PORT
@@ -118,6 +121,37 @@ def test_our_own_services_may_do_little(lab: Lab, host: str) -> None:
         level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
         assert level, said
         assert float(level[1]) <= MOST_EXPOSED, f"{unit} on {host}"
+
+
+def said_to(lab: Lab, host: str, path: str) -> int:
+    """Return the status with which the control host answers whoever has all that is on a host."""
+    own, server = lab.site.certname(host), in_lab(lab).puppet.server
+    command = [
+        *("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"),
+        *("--cacert", f"{SSLDIR}/certs/ca.pem"),
+        *("--cert", f"{SSLDIR}/certs/{own}.pem", "--key", f"{SSLDIR}/private_keys/{own}.pem"),
+        f"https://{server}:8140/puppet/v3/{path}?environment=production",
+    ]
+    return int(lab.ssh.run(host, command).stdout)
+
+
+@pytest.mark.parametrize("host", PAIR)
+def test_who_has_stolen_a_host_is_given_nothing_of_the_other_one(lab: Lab, host: str) -> None:
+    own, others = lab.site.certname(host), lab.site.certname(other(host))
+    assert said_to(lab, host, f"node/{own}") == HTTPStatus.OK
+    # Secrets come in a host's own catalog alone, and only Tromsø can read them before.
+    assert said_to(lab, host, f"node/{others}") == HTTPStatus.FORBIDDEN
+    assert said_to(lab, host, f"catalog/{others}") == HTTPStatus.FORBIDDEN
+    found = lab.ssh.run(host, "find / -xdev -path '*eyaml*' -name '*private*'").stdout
+    assert found == ""
+    # Nor does any key that lies there open the other one's door.
+    script = """
+        for key in $(grep -rlE '^-+BEGIN .*PRIVATE KEY' /root /etc/ssh /home || true); do
+            ssh -i $key -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=no \\
+                -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 root@OTHER id 2>&1 || true
+        done
+    """.replace("OTHER", str(lab.fleet.hosts[other(host)].wireguard))
+    assert "uid=0" not in lab.ssh.run(host, script).stdout
 
 
 def starts(lab: Lab, host: str) -> dict[str, str]:
