@@ -48,10 +48,12 @@ def other(host: str) -> str:
 
 def listeners(lab: Lab, host: str) -> Iterator[tuple[str, str, int]]:
     """Yield protocol, address and port of everything that listens on a host."""
-    for line in lab.ssh.run(host, ["ss", "-Hlntu"]).stdout.splitlines():
+    for line in lab.ssh.run(host, ["ss", "-Hlntu", "--cgroup"]).stdout.splitlines():
         words = line.split()
         address, _, port = words[4].rpartition(":")
-        yield words[0], address.strip("[]").partition("%")[0] or "*", int(port)
+        # From ports of its own choice PowerDNS tells others of changes; it listens on 53.
+        if words[0] == "tcp" or port == "53" or not words[-1].endswith("/pdns.service"):
+            yield words[0], address.strip("[]").partition("%")[0] or "*", int(port)
 
 
 def in_the_mesh(lab: Lab, host: str) -> list[int]:
