@@ -53,9 +53,11 @@ def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured
         pace=pace,
     )
     operator = operate.in_lab(lab)
-    twins = Twins(operator=operator)
-    # What users have changed, or may have; in the end everything is looked at.
+    # What users have changed, or may have. In the end everything is compared: mailboxes by their
+    # owners (lab.watch_mail), message by message, all else by the operator.
     recent = Twins(operator=operator, parts=standard_parts(operator, recent=True))
+    rest = {name: look for name, look in standard_parts(operator).items() if name != "mail"}
+    twins = Twins(operator=operator, parts=rest)
     try:
         with prepared(lab, cell.strikes), watch:
             watch.hold(**_BEFORE)
