@@ -35,9 +35,8 @@ MAIL: Mapping[str, MailBudget] = {
     "mail": MailBudget(at_least=100),
     "wipe": MailBudget(at_least=50),
     "watch": MailBudget(at_least=50),
-    # The first server's Dovecot begins anew once; what is thrown away while its mailbox is copied
-    # for the first time may come back.
-    "mail_ha": MailBudget(at_least=80, alike=15.0, revived=2),
+    # The first server's Dovecot begins anew once.
+    "mail_ha": MailBudget(at_least=80, alike=15.0),
 }
 
 

@@ -36,7 +36,7 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(made, "RUN", tmp_path / "run")
     monkeypatch.setattr(made, "KNOWN", tmp_path / "lib/alike")
     monkeypatch.setattr(made, "PULSE", 0.0)
-    monkeypatch.setattr(made, "_nft", lambda _text: None)
+    monkeypatch.setattr(made, "_nft", (tmp_path / "rules").write_text)
     return made
 
 
@@ -89,8 +89,42 @@ def test_a_host_that_has_just_started_lets_nobody_in(
     assert pair.main(["status"]) == 1
 
 
-def test_the_mesh_is_never_closed(pair: ModuleType) -> None:
-    assert 'iifname { "lo", "wg0" } accept' in pair.RULES
+def test_the_mesh_is_never_closed_but_to_what_may_not_be_merged_yet(
+    pair: ModuleType, tmp_path: Path
+) -> None:
+    rules, empty = tmp_path / "rules", tmp_path / "run/empty"
+    pair.shut()
+    assert 0 < rules.read_text().find("dport 12346 reject") < rules.read_text().find(" accept\n")
+    assert empty.exists()
+    pair._know()
+    assert not empty.exists()
+    pair.shut()
+    assert 'iifname { "lo", "wg0" } accept' in rules.read_text()
+    assert "12346" not in rules.read_text()
+    assert not empty.exists()
+
+
+def test_what_is_closed_is_where_synchronisations_come(pair: ModuleType) -> None:
+    manifest = (FILES.parents[1] / "manifests/mail/pair.pp").read_text(encoding="utf-8")
+    assert f"$dsync_port = {pair.SYNCS}\n" in manifest
+    assert f"empty      => '/run/mail-pair/{pair.EMPTY}'" in manifest
+
+
+def test_what_came_in_one_direction_is_made_alike_before_anybody_is_let_in(
+    pair: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pair, "run", Ran({"systemctl": 3}))
+    pair.shut()
+
+    def alike(_: object) -> bool:
+        assert (pair.RUN / pair.EMPTY).exists()
+        assert pair.closed()
+        return True
+
+    monkeypatch.setattr(pair, "until_alike", alike)
+    pair.rejoin(settings(pair))
+    assert not (pair.RUN / pair.EMPTY).exists()
+    assert not pair.closed()
 
 
 @pytest.mark.parametrize(("code", "alike"), [("exit 0", True), ("exit 1", False)])
@@ -182,7 +216,7 @@ def test_what_a_silent_peer_had_is_delivered_and_copies_are_taken_out_when_it_is
     watch = pair.Watch(settings(pair), 0.0)
     heard = [(1, True), (5, False), (10, False), (12, False), (15, False), (23, False), (24, True)]
     decided = [watch.decide(answers=answers, now=float(now)) for now, answers in heard]
-    assert decided == ["", "", "", "replay", "", "replay", "tidy"]
+    assert decided == ["", "", "", "replay", "", "replay", "back"]
     assert not watch.decide(answers=True, now=25.0)
     watch.unfinished()
     assert watch.decide(answers=True, now=26.0) == "tidy"
@@ -201,6 +235,28 @@ def test_a_host_that_stood_still_itself_takes_out_what_the_peer_delivered_for_it
     still = settings(pair).silent
     decided = [watch.decide(answers=True, now=now) for now in (1.0, 2.0, 2.0 + still, 3.0 + still)]
     assert decided == ["", "", "tidy", ""]
+
+
+def test_what_is_under_way_since_the_peer_is_back_is_not_cut_off(
+    pair: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = iter([False, True, True, True])
+    clock = iter([0.0, 20.0, 21.0, 82.0, 143.0])
+    cuts: list[object] = []
+    ran: list[Sequence[str]] = []
+
+    def fails(command: Sequence[str]) -> int:
+        ran.append(command)
+        return 1
+
+    monkeypatch.setattr(pair, "answers", lambda _: next(heard))
+    monkeypatch.setattr(pair.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(pair, "cut", cuts.append)
+    monkeypatch.setattr(pair, "run", fails)
+    with pytest.raises(StopIteration):
+        pair.look_after(settings(pair))
+    assert len(cuts) == len(["silent", "back"])
+    assert ran == [pair.REPLAY] + [[*pair.ALIKE, "60"]] * 3
 
 
 def test_somebody_who_asks_for_something_else_is_told(pair: ModuleType) -> None:

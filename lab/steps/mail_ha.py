@@ -12,10 +12,12 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from lab.errors import GeneralproveError
+from lab.fleet import Host
 from lab.operator.mailboxes import STORE
 from lab.operator.ssh import SshError
 from lab.operator.web_client import Server as Pages
 from lab.operator.web_client import Url
+from lab.parallel import side_by_side
 from lab.steps.mail_facts import ENFORCE, TESTING
 from lab.steps.mail_ha_facts import Facts
 from lab.steps.mail_ha_move import Move
@@ -65,16 +67,16 @@ class MailHa(PhasedStep[Facts]):
         with op.report.task(f"See that {move.second.name} has room for the mail"):
             yield from self._room()
         with op.report.task("See that Puppet runs on both"):
-            for host in move.both:
-                op.puppet.agent(host, noop=True)
+            side_by_side(partial(op.puppet.agent, noop=True), move.both)
 
     @override
     def seen_wrong(self, facts: Facts) -> Iterator[str]:
         move, op = self._move, self.operator
         with op.report.task("Run Puppet again: nothing may change"):
-            for host in move.both:
-                if changed := op.puppet.agent(host).changed:
-                    yield f"a second run changed {changed} resources on {host.name}"
+            runs = side_by_side(op.puppet.agent, move.both)
+        for host, run in zip(move.both, runs, strict=True):
+            if run.changed:
+                yield f"a second run changed {run.changed} resources on {host.name}"
         with op.report.task("Ask both mail servers from outside"):
             yield from self._asked()
         with op.report.task("Compare the mailboxes"):
@@ -141,13 +143,14 @@ class MailHa(PhasedStep[Facts]):
     def _different(self) -> Iterator[str]:
         """Yield whose mailboxes are not the same on both; people go on using them meanwhile."""
         move = self._move
-        ask = ["replicator", "digest"]
+
+        def digests(host: Host) -> list[str]:
+            asked = self.operator.ssh.run(host.name, ["replicator", "digest"], timeout=120)
+            return asked.stdout.splitlines()
+
         wrong: set[str] = set()
         for turn in range(_ALIKE_TRIES):
-            one, other = (
-                self.operator.ssh.run(host.name, ask, timeout=120).stdout.splitlines()
-                for host in move.both
-            )
+            one, other = side_by_side(digests, move.both)
             now = {line.split()[0] for line in set(one) ^ set(other)}
             wrong = now if turn == 0 else wrong & now
             if not wrong:

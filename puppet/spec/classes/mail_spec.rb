@@ -261,7 +261,7 @@ describe 'profile::mail' do
       is_expected.to contain_file('/etc/dovecot/replicator.conf').that_notifies('Service[dovecot.service]')
       is_expected.to contain_service('dovecot.service').with_restart(/replicator\.conf -nt .*systemctl restart/)
       expect(content('/etc/dovecot/dovecot.conf')).to match(/^!include_try replicator\.conf$/)
-        .and match(/^doveadm_allowed_commands = sync,dsync-server,user,fetch,expunge$/)
+        .and match(/^doveadm_allowed_commands = sync,backup,dsync-server,user,fetch,expunge$/)
     end
 
     it 'forgets the server that handed over' do

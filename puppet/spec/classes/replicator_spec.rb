@@ -31,7 +31,7 @@ describe 'replicator' do
   end
 
   it 'lets whoever knows the password sync, and do nothing else' do
-    expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = sync,dsync-server,user$/)
+    expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = sync,backup,dsync-server,user$/)
   end
 
   it 'has Dovecot leave a marker for every change, but for those of a sync' do
@@ -59,7 +59,8 @@ describe 'replicator' do
   it 'tells the service where everything is' do
     expect(JSON.parse(content('/etc/replicator/settings.json'))).to eq(
       'address' => '10.83.0.10', 'peer' => '10.83.0.20', 'dsync_port' => 12_346, 'http_port' => 8083,
-      'metrics_port' => 9106, 'spool' => '/var/lib/dovecot/replicator', 'parallel' => 4, 'sweep_interval' => 3600
+      'metrics_port' => 9106, 'spool' => '/var/lib/dovecot/replicator', 'parallel' => 4, 'sweep_interval' => 3600,
+      'empty' => '/run/replicator-empty'
     )
   end
 

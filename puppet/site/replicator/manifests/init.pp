@@ -22,6 +22,9 @@
 # @param metrics_port where Prometheus finds the metrics, in the mesh
 # @param parallel how many syncs there may be at a time
 # @param sweep_interval every so many seconds everybody is synced, whether there is a marker or not
+# @param empty there is such a file as long as this host has never had the mailboxes: it is made before
+#   the service starts, and taken away before anybody may write here. Until it goes mail comes in one
+#   direction first, user by user, and the peer must not get through to Dovecot's port for syncs
 class replicator (
   Stdlib::IP::Address::V4::Nosubnet $address,
   Stdlib::IP::Address::V4::Nosubnet $peer,
@@ -32,6 +35,7 @@ class replicator (
   Stdlib::Port $metrics_port = 9106,
   Integer[1, 16] $parallel = 4,
   Integer[60] $sweep_interval = 3600,
+  Stdlib::Unixpath $empty = '/run/replicator-empty',
 ) {
   include profile::python3
 
@@ -123,6 +127,7 @@ class replicator (
           'spool'          => $spool,
           'parallel'       => $parallel,
           'sweep_interval' => $sweep_interval,
+          'empty'          => $empty,
       }),
       ;
     "${etc}/password":

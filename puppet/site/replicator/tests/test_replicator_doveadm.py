@@ -101,10 +101,22 @@ def test_a_quick_sync_starts_from_there_and_is_not_called_full():
     assert "fullSync" not in api.asked[0][1]
 
 
+def test_what_is_received_comes_from_the_peer_and_is_compared_in_full():
+    api = Api(response([]))
+    with dovecot(api) as doveadm:
+        doveadm.receive(KARI)
+    command, parameters = api.asked[0]
+    assert command == "backup"
+    assert parameters["destination"][0].startswith("tcp:127.0.0.1:")
+    assert parameters["reverseSync"] is True
+    assert parameters["fullSync"] is True
+
+
 @pytest.mark.parametrize("code", [2, 67, 75])
-def test_an_exit_code_is_told(code):
+@pytest.mark.parametrize("command", ["sync", "receive"])
+def test_an_exit_code_is_told(code, command):
     with dovecot(Api(failure(code))) as doveadm, pytest.raises(DoveadmError) as raised:
-        doveadm.sync(KARI)
+        getattr(doveadm, command)(KARI)
     assert raised.value.code == code
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from replicator.breaker import Breaker, State
-from replicator.machine import HANGING, Job, Kind, Limits, Machine, Outcome
+from replicator.machine import COPIES, HANGING, Job, Kind, Limits, Machine, Outcome
 
 LIMITS = Limits(parallel=2, full_share=10, full_within=60, full_after=3)
 KARI, PER, SIRI = "kari@nordlys.example", "per@nordlys.example", "siri@nordlys.example"
@@ -185,6 +191,39 @@ def test_a_small_mailbox_is_always_synced_in_full(machine):
     assert begun(machine, 1).kind is Kind.FULL
 
 
+def test_on_an_empty_host_everybody_receives_until_that_worked_and_is_synced_at_once_then(breaker):
+    machine = Machine(limits=LIMITS, breaker=breaker, empty=True)
+    number = machine.sweep([KARI], now=0)
+    now = 0.0
+    done = Outcome.DONE
+    for outcome in (Outcome.CHANGED, done, Outcome.FAILED, done, Outcome.CHANGED, done, done):
+        job = begun(machine, now)
+        assert (job.kind, job.state) == (Kind.FIRST, "")
+        assert not machine.finish(job, outcome, now=now)
+        now = machine.wake_at(now=now) or now
+    assert machine.sweeps_done < number
+    both_ways = begun(machine, now)
+    assert both_ways.kind is Kind.FULL
+    assert machine.finish(both_ways, Outcome.DONE, now=now)
+    assert machine.sweeps_done == number
+    machine.mark(KARI, now=now)
+    assert begun(machine, now).kind is Kind.FULL
+
+
+def test_whoever_receives_carries_nothing_of_this_host(breaker):
+    machine = Machine(limits=LIMITS, breaker=breaker, empty=True)
+    machine.mark(KARI, now=1)
+    machine.finish(begun(machine, 1), Outcome.DONE, now=2)
+    assert machine.since(KARI) == 1
+
+
+def test_somebody_new_on_a_host_that_is_not_empty_any_more_is_synced_both_ways(breaker):
+    machine = Machine(limits=LIMITS, breaker=breaker, empty=True)
+    machine.empty = False
+    machine.mark(KARI, now=1)
+    assert begun(machine, 1).kind is Kind.FULL
+
+
 def test_while_the_breaker_is_open_nothing_begins_and_nothing_is_forgotten(machine, breaker):
     machine.mark(KARI, now=0)
     breaker.unreachable(now=1)
@@ -235,6 +274,15 @@ class Anything(RuleBasedStateMachine):
         self.carried: dict[str, int] = {}
         self.jobs: list[tuple[Job, int]] = []
         self.sweeps: dict[int, dict[str, int]] = {}
+        self.copies: dict[str, int] = {}
+
+    @initialize(empty=st.booleans())
+    def come(self, empty: bool) -> None:  # noqa: FBT001 - drawn
+        self.machine.empty = empty
+
+    @rule()
+    def open(self) -> None:
+        self.machine.empty = False
 
     @rule(user=users)
     def change(self, user: str) -> None:
@@ -252,6 +300,8 @@ class Anything(RuleBasedStateMachine):
         if job is not None:
             assert all(job.user != other.user for other, _ in self.jobs)
             assert self.breaker.state is not State.OPEN
+            first = self.machine.empty and self.copies.get(job.user, 0) < COPIES
+            assert (job.kind is Kind.FIRST) == first
             self.changes += 1
             self.jobs.append((job, self.changes))
 
@@ -262,6 +312,9 @@ class Anything(RuleBasedStateMachine):
         settled = self.machine.finish(job, outcome, now=self.now, state=state)
         really = outcome is Outcome.GONE or (outcome is Outcome.DONE and job.kind is Kind.FULL)
         assert settled == really
+        if job.kind is Kind.FIRST:
+            before = self.copies.get(job.user, 0)
+            self.copies[job.user] = before + 1 if outcome is Outcome.DONE else 0
         if really:
             self.carried[job.user] = began
         if outcome is Outcome.FAILED:

@@ -28,6 +28,7 @@ class Dovecot:
 
     known: list[str] = field(default_factory=list)
     synced: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     at_once: int = 0
     answers: dict[str, list[DoveadmError]] = field(default_factory=dict)
     free: threading.Event = field(default_factory=threading.Event)
@@ -47,6 +48,12 @@ class Dovecot:
             raise self.answers[user].pop(0)
         self.synced.append(user)
         return ""
+
+    def receive(self, user: str) -> None:
+        if self.answers.get(user):
+            raise self.answers[user].pop(0)
+        assert user not in self.synced
+        self.received.append(user)
 
     def users(self, mask: str = "*") -> list[str]:
         return [user for user in self.known if mask in ("*", user)]
@@ -113,6 +120,7 @@ async def serving(tmp_path: Path, dovecot: Dovecot) -> AsyncIterator[Running]:
             spool=str(spool),
             parallel=2,
             sweep_interval=3600,
+            empty=str(tmp_path / "empty"),
         )
         service = Service(settings=settings, doveadm=dovecot)  # type: ignore[arg-type] # played
         doors = Control(service=service)
@@ -160,6 +168,39 @@ def test_everybody_is_swept_at_the_start(tmp_path):
         async with serving(tmp_path, Dovecot(known=[KARI, PER])) as it:
             await it.until(lambda: it.report().healthy)
             assert sorted(it.dovecot.synced) == [KARI, PER]
+
+    run(scenario)
+
+
+def test_a_host_without_mailboxes_receives_them_before_it_gives_anything(tmp_path):
+    (tmp_path / "empty").touch()
+    changed, deleted = DoveadmError("", code=CHANGED), DoveadmError("", code=75)
+
+    async def scenario() -> None:
+        dovecot = Dovecot(known=[KARI, PER], answers={KARI: [changed, deleted]})
+        async with serving(tmp_path, dovecot) as it:
+            assert await ask(it, "wait", "--timeout", "10") == 0
+            assert sorted(dovecot.received) == [KARI, KARI, PER, PER]
+            assert set(dovecot.synced) == {KARI, PER}
+
+    run(scenario)
+
+
+def test_once_people_may_write_here_nothing_is_thrown_away_any_more(tmp_path):
+    (tmp_path / "empty").touch()
+
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot(known=[KARI])) as it:
+            assert await ask(it, "wait", "--timeout", "10") == 0
+            (tmp_path / "empty").unlink()
+            it.dovecot.known.append(PER)
+            it.mark(PER)
+            await it.settled()
+            (tmp_path / "empty").touch()
+            it.mark("siri")
+            await it.settled()
+            assert it.dovecot.received == [KARI, KARI]
+            assert it.dovecot.synced[-2:] == [PER, "siri"]
 
     run(scenario)
 

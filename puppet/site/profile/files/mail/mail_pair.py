@@ -31,17 +31,24 @@ SETTINGS = Path("/etc/mail-pair.json")
 RUN = Path("/run/mail-pair")
 KNOWN = Path("/var/lib/mail-pair/alike")
 """There is one when this host has ever had all mailboxes."""
+EMPTY = "empty"
+"""Below ``RUN``, on a host that has not: the replicator only receives there, until it is gone."""
+SYNCS = 12346
+"""Where Dovecot takes the peer's synchronisations (``profile::mail::pair``)."""
 TABLE = "mail_pair"
-# Of the world only: the peer's synchronisation comes through the mesh.
+# Of the world only: the peer's synchronisation comes through the mesh. A host that has never had
+# the mailboxes takes none: a part of them is nothing that the whole may be merged with.
 RULES = f"""
 table inet {TABLE} {{
     chain input {{
         type filter hook input priority -5; policy accept;
+        {{peer}}
         iifname {{ "lo", "wg0" }} accept
         tcp dport {{ 25, 143, 465, 587, 993, 4190 }} reject with tcp reset
     }}
 }}
 """
+NOT_YET = f'iifname "wg0" tcp dport {SYNCS} reject with tcp reset'
 PULSE = 1.0
 CONNECT = 2.0
 AGAIN = 10.0
@@ -114,14 +121,16 @@ class Watch:
         self._due = 0.0
 
     def decide(self, *, answers: bool, now: float) -> str:
-        """Return what is to be done now: ``replay``, ``cut``, ``tidy``, or nothing."""
+        """Return what is to be done now: ``replay``, ``cut``, ``back``, ``tidy``, or nothing."""
         if answers:
             # A host that stood still missed nobody, and was missed: the peer delivered for it.
             away = self._away or self._hearing.silence(now) >= self._settings.silent / 2
             missed = self._missed
             self._hearing = self._hearing.heard(now)
             self._missed = self._away = False
-            return "tidy" if away else "cut" if missed else ""
+            if missed:
+                return "back" if away else "cut"
+            return "tidy" if away else ""
         self._missed = True
         if self._hearing.silence(now) < self._settings.silent:
             return ""
@@ -204,7 +213,13 @@ def shut() -> int:
     """Let nobody in."""
     RUN.mkdir(mode=0o755, exist_ok=True)
     (RUN / "closed").touch()
-    _nft(f"table inet {TABLE}\ndelete table inet {TABLE}\n{RULES}")
+    known = KNOWN.exists()
+    if known:
+        (RUN / EMPTY).unlink(missing_ok=True)
+    else:
+        (RUN / EMPTY).touch()
+    rules = RULES.replace("{peer}", "" if known else NOT_YET)
+    _nft(f"table inet {TABLE}\ndelete table inet {TABLE}\n{rules}")
     return 0
 
 
@@ -217,6 +232,7 @@ def open_() -> None:
 def _know() -> None:
     KNOWN.parent.mkdir(mode=0o755, exist_ok=True)
     KNOWN.touch()
+    (RUN / EMPTY).unlink(missing_ok=True)
 
 
 def _nft(text: str) -> None:
@@ -280,13 +296,15 @@ def look_after(settings: Settings) -> None:
     watch = Watch(settings, time.monotonic())
     while True:
         decision = watch.decide(answers=answers(settings), now=time.monotonic())
-        if decision:
+        # Not to tidy once more: what is under way then has begun after the silence.
+        if decision in ("replay", "cut", "back"):
             cut(settings)
         if decision == "replay":
             tell_systemd(f"STATUS={settings.peer} is silent: what it had accepted is delivered")
             run(REPLAY)
-        elif decision == "tidy":
-            say(f"{settings.peer} is back")
+        elif decision in ("back", "tidy"):
+            if decision == "back":
+                say(f"{settings.peer} is back")
             if settings.tidies and (run([*ALIKE, "60"]) or tidy()):
                 watch.unfinished()
         time.sleep(PULSE)

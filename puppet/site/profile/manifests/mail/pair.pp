@@ -38,6 +38,7 @@ class profile::mail::pair (
     password   => $doveadm_password,
     dsync_port => $dsync_port,
     http_port  => $doveadm_port,
+    empty      => '/run/mail-pair/empty',
     require    => [
       Package['dovecot-core', 'dovecot-managesieved'],
       User['vmail'],

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from replicator.relay import Relay
+
 CHANGED: Final = 2
 NO_USER: Final = 67
 
@@ -71,17 +73,37 @@ class Doveadm:
         Raises:
             DoveadmError: it did not work, or something changed meanwhile.
         """
-        parameters: dict[str, Any] = {
-            "user": user,
-            "destination": [f"tcp:{self._peer.host}:{self._peer.port}"],
-            "lockTimeout": _LOCK_SECONDS,
-            "timeout": _STALL_SECONDS,
-            "state": state,
-        }
         # A false one would be taken for true.
-        answer = self._ask("sync", parameters | ({} if state else {"fullSync": True}))
+        more = {"state": state} | ({} if state else {"fullSync": True})
+        answer = self._ask("sync", self._with_peer(user, self._peer) | more)
         rows = answer if isinstance(answer, list) else []
         return str(rows[0].get("state", "")) if rows and isinstance(rows[0], dict) else ""
+
+    def receive(self, user: str) -> None:
+        """Make a user's mail what the peer's is; what only this host has is thrown away.
+
+        Raises:
+            DoveadmError: it did not work, or something changed meanwhile: it is not what the
+                peer's is.
+        """
+        with Relay(peer=self._peer) as relay:
+            way = Endpoint(host="127.0.0.1", port=relay.port)
+            one_way = self._with_peer(user, way) | {"fullSync": True, "reverseSync": True}
+            try:
+                self._ask("backup", one_way)
+            except DoveadmError as error:
+                if relay.cut:
+                    raise DoveadmError("a message has left meanwhile", code=CHANGED) from error
+                raise
+
+    @staticmethod
+    def _with_peer(user: str, peer: Endpoint) -> dict[str, Any]:
+        return {
+            "user": user,
+            "destination": [f"tcp:{peer.host}:{peer.port}"],
+            "lockTimeout": _LOCK_SECONDS,
+            "timeout": _STALL_SECONDS,
+        }
 
     def users(self, mask: str = "*") -> list[str]:
         """Return the users of this host whose names match.

@@ -4,7 +4,13 @@ Pure: it is told what happened and the time, and says what to do. It promises th
 
 - nobody whose mail has changed is forgotten before a full sync that began after the change,
 - no user is synced twice at a time,
-- a sweep reaches everybody.
+- a sweep reaches everybody,
+- on a host that has never had the mailboxes, nobody is synced both ways before all of their mail
+  has come in one direction.
+
+Two servers that merge take a mailbox of which one has only a part for two that went different ways:
+messages get new numbers, and what was thrown away meanwhile comes back. So a part must never meet
+the whole: until it is the whole, it only receives, and is put right by force.
 
 Only a full sync settles anything: plain ones have left two servers different for good. It compares
 every message, which takes seconds where there are a hundred thousand. Such a user gets a quick
@@ -21,6 +27,11 @@ from typing import Final
 
 from replicator.breaker import Breaker, State
 
+COPIES: Final = 2
+"""So many first copies must have worked in a row. The last has looked at all that came before it,
+while it could still be put right by force: once a message of one that had worked had no file, and
+Dovecot made the folder's index anew."""
+
 HANGING: Final = 8
 """How many times as many syncs as usual may be under way while some hang."""
 
@@ -30,6 +41,8 @@ class Kind(StrEnum):
 
     FULL = "full"
     QUICK = "quick"
+    FIRST = "first"
+    """In one direction: this host's becomes what the peer's is."""
 
 
 class Outcome(StrEnum):
@@ -120,10 +133,18 @@ class Past:
 
 
 class Machine:
-    """The state of everything that is to be synced with one peer."""
+    """The state of everything that is to be synced with one peer.
 
-    def __init__(self, *, limits: Limits, breaker: Breaker) -> None:
+    Attributes:
+        empty: whether this host has never had the mailboxes.
+        sweeps_begun: how many sweeps have begun.
+        sweeps_done: the number of the last one that is done.
+    """
+
+    def __init__(self, *, limits: Limits, breaker: Breaker, empty: bool = False) -> None:
         """Make one that owes nobody anything."""
+        self.empty = empty
+        self._copies: dict[str, int] = {}
         self._limits = limits
         self._breaker = breaker
         self._debts: dict[str, Debt] = {}
@@ -174,9 +195,10 @@ class Machine:
         debt = self._debts[user]
         past = self._past.get(user)
         quick = past is not None and self._takes_quick(user) and debt.quick and now < debt.full_at
+        first = self.empty and self._copies.get(user, 0) < COPIES
         job = Job(
             user=user,
-            kind=Kind.QUICK if quick else Kind.FULL,
+            kind=Kind.FIRST if first else Kind.QUICK if quick else Kind.FULL,
             state=past.state if past and quick else "",
             started=now,
             sweep=self.sweeps_begun,
@@ -206,7 +228,10 @@ class Machine:
             debt.ready = now + min(delay, self._limits.retry_longest)
         else:
             debt.failures, debt.ready = 0, 0.0
-        if outcome is Outcome.DONE:
+        if job.kind is Kind.FIRST:
+            worked = outcome is Outcome.DONE
+            self._copies[job.user] = self._copies.get(job.user, 0) + 1 if worked else 0
+        elif outcome is Outcome.DONE:
             debt.since, debt.quick = None, False
         if settled and job.sweep == self.sweeps_begun:
             self._unswept.discard(job.user)

@@ -20,7 +20,7 @@ from replicator import report
 from replicator.breaker import Breaker, State
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError, reachable
 from replicator.inotify import Watch
-from replicator.machine import Job, Limits, Machine, Outcome
+from replicator.machine import Job, Kind, Limits, Machine, Outcome
 from replicator.metrics import Metrics
 from replicator.settings import Settings
 from replicator.spool import Spool
@@ -62,7 +62,13 @@ class Service:
         self._spool = Spool(path=Path(settings.spool))
         self._loop = asyncio.get_running_loop()
         self._breaker = Breaker(now=self._loop.time())
-        self._machine = Machine(limits=Limits(parallel=settings.parallel), breaker=self._breaker)
+        self._machine = Machine(
+            limits=Limits(parallel=settings.parallel),
+            breaker=self._breaker,
+            empty=Path(settings.empty).exists(),
+        )
+        if self._machine.empty:
+            LOG.info("this host has never had the mailboxes: it only receives at first")
         self._timer: asyncio.TimerHandle | None = None
         self._errors: dict[str, str] = {}
         self._probing = False
@@ -133,6 +139,8 @@ class Service:
     def _turn(self) -> None:
         """Begin what can be begun, and come back when there may be more."""
         now = self._loop.time()
+        # Whoever says so ends it, before anybody may write here; and for good.
+        self._machine.empty = self._machine.empty and Path(self._settings.empty).exists()
         while (job := self._machine.next(now=now)) is not None:
             self._start(job)
         if self._list_at is not None and now >= self._list_at and not self._listing:
@@ -163,8 +171,12 @@ class Service:
         self._aside(lambda: self._sync(job), lambda result: self._finished(job, result))
 
     def _sync(self, job: Job) -> Result:
+        state = ""
         try:
-            state = self._doveadm.sync(job.user, state=job.state)
+            if job.kind is Kind.FIRST:
+                self._doveadm.receive(job.user)
+            else:
+                state = self._doveadm.sync(job.user, state=job.state)
         except DoveadmError as error:
             if error.code == CHANGED:
                 return Result(outcome=Outcome.CHANGED, reached=True)

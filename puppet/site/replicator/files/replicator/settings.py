@@ -30,6 +30,7 @@ class Settings:
         spool: where Dovecot leaves its markers.
         parallel: syncs at a time.
         sweep_interval: seconds between sweeps.
+        empty: there is such a file as long as this host has never had the mailboxes.
     """
 
     address: str
@@ -40,6 +41,7 @@ class Settings:
     spool: str
     parallel: int
     sweep_interval: int
+    empty: str
 
     @classmethod
     def load(cls, directory: Path = DIRECTORY) -> Self:
