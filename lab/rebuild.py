@@ -43,6 +43,8 @@ _BACKUPS: Final = "/srv/backup"
 
 _DRAINED: Final = "/var/lib/fleet/drain.map"
 _CATCH_UP: Final = 15.0
+_PATIENCE: Final = 3600.0
+"""Seconds until both must be alike: that it takes long is told in the end, and stops nobody."""
 
 
 class RebuildError(CouldNotError):
@@ -187,7 +189,8 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
 
     Raises:
         RebuildCheckError: it may not be rebuilt; nothing was touched.
-        RebuildError: it was not alike with the other in time.
+        RebuildError: it took longer; it is what it was all the same.
+        AlikeCheckError: it did not become like the other one.
     """
     facts = check(operator, host)
     task, puppet = operator.report.task, operator.puppet
@@ -214,7 +217,7 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
         puppet.agent(facts.peer)
     with task(f"Wait until {host} holds what {facts.peer} holds"):
         # People go on writing: it is what differs now that has to come.
-        Twins(operator=operator).settle(within=within, begun=bare)
+        Twins(operator=operator).settle(within=_PATIENCE)
     Drain(operator=operator, host=operator.fleet.hosts[host]).undrain()
     _note(operator, host, None)
     done = Rebuilt(bare=bare - began, full=time.monotonic() - bare)

@@ -19,6 +19,7 @@ from lab.pair.matrix import Cell
 from lab.pair.measured import Measured, saws
 from lab.pair.strikes import PAIR, Kind
 from lab.pair.striking import Doing, means, play, prepared
+from lab.parallel import side_by_side
 from lab.verdict import Figures, Outcome, Verdict, guarded
 from lab.watch import Watch, commit
 
@@ -64,11 +65,12 @@ def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured
             faults = Faults(lab=lab, marks=watch.marks)
             doing = means(faults, _by_operator(lab, faults))
             healed = play(cell.strikes, doing)
-            settled = timed(
-                f"{cell.title}: {SETTLED}", lambda: recent.settle(within=cost.alike, begun=healed)
-            )
-            back = timed(
-                f"{cell.title}: {SERVING}", lambda: served(lab, within=cost.alike, begun=healed)
+            waits: Mapping[str, Callable[[], float]] = {
+                SETTLED: lambda: recent.settle(within=cost.alike, begun=healed),
+                SERVING: lambda: served(lab, within=cost.alike, begun=healed),
+            }
+            settled, back = side_by_side(
+                lambda what: timed(f"{cell.title}: {what}", waits[what]), [*waits]
             )
             watch.hold_enough()
             watch.also(lambda: settled)
@@ -129,7 +131,10 @@ def served(lab: Lab, *, within: float, begun: float) -> float:
     for host in PAIR:
         left = max(0.0, begun + within - time.monotonic())
         Drain(operator=operator, host=lab.fleet.hosts[host]).led_to(within=left)
-    return time.monotonic() - begun
+    taken = time.monotonic() - begun
+    if taken > within:
+        raise DrainError(f"served again after {taken:.0f} s", where=" and ".join(PAIR))
+    return taken
 
 
 def _by_operator(lab: Lab, faults: Faults) -> Mapping[Kind, Doing]:
