@@ -136,9 +136,9 @@ def test_addresses_are_found_behind_aliases(look: ModuleType) -> None:
 def test_every_way_of_a_letter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     letter = program("monitoring/fleet_letter.py", monkeypatch)
     found = letter.told(["oslo", "bergen"], {("oslo", "oslo"): 0.5, ("oslo", "bergen"): 2.0})
-    assert 'fleet_letter_ok{instance="bergen",given_to="oslo"} 1' in found
-    assert 'fleet_letter_ok{instance="oslo",given_to="bergen"} 0' in found
-    assert 'fleet_letter_seconds{instance="bergen",given_to="oslo"} 2.000' in found
+    assert 'fleet_letter_ok{instance="bergen",given_to="oslo",copied="yes"} 1' in found
+    assert 'fleet_letter_ok{instance="oslo",given_to="bergen",copied="yes"} 0' in found
+    assert 'fleet_letter_seconds{instance="bergen",given_to="oslo",copied="yes"} 2.000' in found
     assert not any(
         line.startswith('fleet_letter_seconds{instance="oslo",given_to="bergen') for line in found
     )

@@ -133,7 +133,8 @@ class profile::monitoring::prometheus (
           'global'         => {
             'scrape_interval'     => "${interval}s",
             'scrape_timeout'      => '10s',
-            'evaluation_interval' => "${interval}s",
+            # A look at what is known costs little, and an alert is earlier by it.
+            'evaluation_interval' => '5s',
           },
           'rule_files'     => ["${etc}/rules.yml"],
           'alerting'       => {
