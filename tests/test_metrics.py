@@ -115,11 +115,29 @@ def test_labels_are_escaped(metrics: ModuleType) -> None:
     assert str(sample) == 'a{unit="x\\"\\\\\\n"} 1'
 
 
-def test_a_silent_server_says_nothing_different(look: ModuleType) -> None:
+def test_servers_that_say_different_things_are_seen(look: ModuleType) -> None:
     here, there = frozenset({"198.18.10.10"}), frozenset({"198.18.20.20"})
-    assert not look.differing({"a": here, "b": None, "c": here})
+    assert not look.differing({"a": here, "c": here})
     assert look.differing({"a": here, "b": there})
     assert look.differing({"a": here, "b": frozenset()})
+
+
+def test_a_silent_server_denies_nothing_and_is_asked_once(
+    look: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def ask(address: str, *_: object) -> None:
+        asked.append(address)
+        raise OSError("silent")
+
+    monkeypatch.setattr(look, "ask", ask)
+    silent: set[str] = set()
+    found = [dict(look._answers("www.a.", rdtype, ["x"], silent)) for rdtype in ("A", "AAAA")]
+    assert (found, asked) == ([{}, {}], ["x"])
+    assert not look.nothing(found)
+    assert not look.nothing([{"x": frozenset()}, {"x": frozenset({"fd18::1"})}])
+    assert look.nothing([{"x": frozenset()}, {"x": frozenset()}])
 
 
 def test_addresses_are_found_behind_aliases(look: ModuleType) -> None:
