@@ -34,14 +34,16 @@ BOOT_SECONDS = 60.0
 # A boot is over when nothing is being started any more. What takes longest is not waited for:
 # whoever needs Puppet Server waits for it (lab.operator.puppet). An agent whose turn comes while
 # its server is starting fails, and is none of this boot's business. Nor is how long a mail
-# server lets nobody in after it (puppet/site/profile/manifests/mail/pair.pp).
+# server lets nobody in after it (puppet/site/profile/manifests/mail/pair.pp), nor what a look at
+# everybody takes (puppet/site/profile/manifests/monitoring/task.pp).
 BOOTED = r"""
+slow='puppet(server|db|-run)|mail-pair|postfix|fleet-[a-z]+'
 until [ -S /run/systemd/private ]; do sleep 0.05; done
 while state=$(systemctl is-system-running)
     case $state in
         running | degraded) false ;;
         starting) ! jobs=$(systemctl list-jobs --no-legend) || printf '%s\n' "$jobs" |
-            grep -qvE ' (puppet(server|db|-run)|mail-pair|postfix)\.service | [a-z-]+\.target ' ;;
+            grep -qvE " ($slow)\.service | [a-z-]+\.target " ;;
         *) ;; # offline, initializing, or no answer yet
     esac
 do sleep 0.2; done

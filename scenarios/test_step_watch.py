@@ -70,7 +70,7 @@ def test_all_of_tromso_fits_into_its_memory(lab: Lab) -> None:
 @pytest.mark.usefixtures("made")
 def test_ninety_days_fit_onto_its_disk(lab: Lab) -> None:
     monitoring = Monitoring(ssh=lab.ssh, host=lab.fleet.control.name)
-    (rate,) = monitoring.ask("sum(scrape_samples_post_metric_relabeling) / 15")
+    (rate,) = monitoring.ask("sum(rate(prometheus_tsdb_head_samples_appended_total[2m]))")
     assert rate.value * 90 * DAY * BYTES_PER_SAMPLE <= DISK_BYTES
 
 

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[1]
 RULES = YAML(typ="safe").load(
     (PROJECT / "puppet/site/profile/files/monitoring/rules.yml").read_text(encoding="utf-8")
 )
-ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
+ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
 RUNBOOK = (PROJECT / "docs/runbook.md").read_text(encoding="utf-8")
 TESTED = (PROJECT / "puppet/spec/rules/rules_test.yml").read_text(encoding="utf-8")
 

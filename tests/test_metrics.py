@@ -115,11 +115,29 @@ def test_labels_are_escaped(metrics: ModuleType) -> None:
     assert str(sample) == 'a{unit="x\\"\\\\\\n"} 1'
 
 
-def test_a_silent_server_says_nothing_different(look: ModuleType) -> None:
+def test_servers_that_say_different_things_are_seen(look: ModuleType) -> None:
     here, there = frozenset({"198.18.10.10"}), frozenset({"198.18.20.20"})
-    assert not look.differing({"a": here, "b": None, "c": here})
+    assert not look.differing({"a": here, "c": here})
     assert look.differing({"a": here, "b": there})
     assert look.differing({"a": here, "b": frozenset()})
+
+
+def test_a_silent_server_denies_nothing_and_is_asked_once(
+    look: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def ask(address: str, *_: object) -> None:
+        asked.append(address)
+        raise OSError("silent")
+
+    monkeypatch.setattr(look, "ask", ask)
+    silent: set[str] = set()
+    found = [dict(look._answers("www.a.", rdtype, ["x"], silent)) for rdtype in ("A", "AAAA")]
+    assert (found, asked) == ([{}, {}], ["x"])
+    assert not look.nothing(found)
+    assert not look.nothing([{"x": frozenset()}, {"x": frozenset({"fd18::1"})}])
+    assert look.nothing([{"x": frozenset()}, {"x": frozenset()}])
 
 
 def test_addresses_are_found_behind_aliases(look: ModuleType) -> None:
@@ -136,9 +154,9 @@ def test_addresses_are_found_behind_aliases(look: ModuleType) -> None:
 def test_every_way_of_a_letter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     letter = program("monitoring/fleet_letter.py", monkeypatch)
     found = letter.told(["oslo", "bergen"], {("oslo", "oslo"): 0.5, ("oslo", "bergen"): 2.0})
-    assert 'fleet_letter_ok{instance="bergen",given_to="oslo"} 1' in found
-    assert 'fleet_letter_ok{instance="oslo",given_to="bergen"} 0' in found
-    assert 'fleet_letter_seconds{instance="bergen",given_to="oslo"} 2.000' in found
+    assert 'fleet_letter_ok{instance="bergen",given_to="oslo",copied="yes"} 1' in found
+    assert 'fleet_letter_ok{instance="oslo",given_to="bergen",copied="yes"} 0' in found
+    assert 'fleet_letter_seconds{instance="bergen",given_to="oslo",copied="yes"} 2.000' in found
     assert not any(
         line.startswith('fleet_letter_seconds{instance="oslo",given_to="bergen') for line in found
     )

@@ -11,6 +11,7 @@ from lab.steps.dns import Dns
 from lab.steps.dns_secondary import DnsSecondary
 from lab.steps.mail import Mail
 from lab.steps.mail_ha import MailHa
+from lab.steps.watch import Watch
 from lab.steps.web import Web
 from lab.steps.web_ha import WebHa
 from lab.steps.wipe import Wipe
@@ -24,6 +25,7 @@ STEPS: Final[tuple[type[Step], ...]] = (
     DnsSecondary,
     WebHa,
     MailHa,
+    Watch,
 )
 
 

@@ -98,8 +98,8 @@ class Watch(PhasedStep[Facts]):
             wrong += [text.format(**each.labels) for each in monitoring.ask(question)]
         wrong += [f"nobody tells {name}" for name in _TOLD if not monitoring.ask(name)]
         if self.operator.site.watchdog and not monitoring.ask(
-            'alertmanager_notifications_total{integration="webhook"} > '
-            'alertmanager_notifications_failed_total{integration="webhook"}'
+            'sum(alertmanager_notifications_total{integration="webhook"}) > '
+            'sum(alertmanager_notifications_failed_total{integration="webhook"})'
         ):
             wrong.append(f"{self.operator.site.watchdog} is not told that all this runs")
         return wrong + monitoring.firing()

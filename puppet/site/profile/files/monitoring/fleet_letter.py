@@ -4,16 +4,15 @@
     fleet-letter CONFIG OUTPUT
 
 CONFIG (JSON) has `servers` (host -> address), `name` (which their certificates are for),
-`authority` (a file with root certificates), `mailbox` and `from`. The mailbox's password is the
-systemd credential `password`. A letter goes to port 25 as another mail server would bring it, and
-is read by IMAP, over TLS. Whatever is found in the mailbox is thrown away after it was seen.
+`authority` (a file with root certificates), `mailbox`, `password` (a file with that of the mailbox)
+and `from`. A letter goes to port 25 as another mail server would bring it, and is read by IMAP,
+over TLS. Whatever is found in the mailbox is thrown away after it was seen.
 """
 
 from __future__ import annotations
 
 import imaplib
 import json
-import os
 import secrets
 import smtplib
 import socket
@@ -180,7 +179,9 @@ def told(servers: Sequence[str], seconds: Mapping[tuple[str, str], float]) -> li
     ]
     pairs = [(sender, reader) for sender in servers for reader in servers]
     labels = {
-        (sender, reader): f'{{instance="{reader}",given_to="{sender}"}}' for sender, reader in pairs
+        (sender, reader): f'{{instance="{reader}",given_to="{sender}",'
+        f'copied="{"no" if sender == reader else "yes"}"}}'
+        for sender, reader in pairs
     }
     lines += [f"fleet_letter_ok{labels[pair]} {int(pair in seconds)}" for pair in pairs]
     lines += [
@@ -199,7 +200,7 @@ def main(argv: Sequence[str]) -> None:
     config = json.loads(Path(argv[1]).read_text())
     lines = []
     if config["servers"]:
-        password = Path(os.environ["CREDENTIALS_DIRECTORY"], "password").read_text().strip()
+        password = Path(config["password"]).read_text().strip()
         context = ssl.create_default_context()
         if Path(config["authority"]).read_text().find("BEGIN CERTIFICATE") >= 0:
             context.load_verify_locations(cafile=config["authority"])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,14 @@ def look_up(metrics: Metrics, names: Sequence[str]) -> None:
         )
 
 
-def differing(seen: Mapping[str, frozenset[str] | None]) -> bool:
-    """Return whether servers that answer say different things; one that is silent says nothing."""
-    return len({answer for answer in seen.values() if answer is not None}) > 1
+def differing(seen: Mapping[str, frozenset[str]]) -> bool:
+    """Return whether servers say different things."""
+    return len(set(seen.values())) > 1
+
+
+def nothing(said: Sequence[Mapping[str, frozenset[str]]]) -> bool:
+    """Return whether a server denies that a name has addresses; a silent one denies nothing."""
+    return all(said) and not any(any(each.values()) for each in said)
 
 
 def compare(metrics: Metrics, zone: str, of: Mapping[str, Any], servers: Mapping[str, str]) -> None:
@@ -161,16 +166,19 @@ def compare(metrics: Metrics, zone: str, of: Mapping[str, Any], servers: Mapping
         zone=zone,
     )
     differ, empty = 0, 0
+    silent: set[str] = set()
     for label, rdtype in questions(of["names"]):
-        seen = dict(_answers(full(label, zone), rdtype, serials))
+        seen = dict(_answers(full(label, zone), rdtype, serials, silent))
         if differing(seen):
             differ += 1
-            said = "; ".join(f"{at}: {sorted(it or ())}" for at, it in seen.items())
+            said = "; ".join(f"{at}: {sorted(it)}" for at, it in seen.items())
             print(f"{full(label, zone)} {rdtype} differs: {said}", file=sys.stderr)
     for label in of["lua"]:
         for address in serials:
-            found = [dict(_answers(full(label, zone), rdtype, [address])) for rdtype in FAMILIES]
-            if not any(any(each.values()) for each in found):
+            found = [
+                dict(_answers(full(label, zone), rdtype, [address], silent)) for rdtype in FAMILIES
+            ]
+            if nothing(found):
                 empty += 1
                 print(f"{full(label, zone)} has no address on {address}", file=sys.stderr)
     metrics.add(
@@ -195,13 +203,17 @@ def questions(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _answers(
-    name: dns.name.Name, rdtype: str, at: Sequence[str] | Mapping[str, int]
-) -> Iterator[tuple[str, frozenset[str] | None]]:
+    name: dns.name.Name, rdtype: str, at: Iterable[str], silent: set[str]
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Ask servers; who does not answer is noted as *silent*, and not waited for again."""
     for address in at:
+        if address in silent:
+            continue
         try:
             yield address, addresses(ask(address, name, rdtype), rdtype)
-        except TROUBLE:
-            yield address, None
+        except TROUBLE as error:
+            print(f"{name} {rdtype} at {address}: {error}", file=sys.stderr)
+            silent.add(address)
 
 
 def main(argv: Sequence[str]) -> None:

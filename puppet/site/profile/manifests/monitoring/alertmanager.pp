@@ -1,4 +1,4 @@
-# @summary Alertmanager: who is told, and what not because something else explains it.
+# @summary Alertmanager: who is told. What something else explains is no alert at all (rules.yml).
 #
 # @param alerts_to where alerts go
 # @param watchdog_url what is told every minute that all this runs
@@ -40,13 +40,13 @@ class profile::monitoring::alertmanager (
             'receiver'        => 'people',
             'group_by'        => ['alertname', 'instance', 'service', 'zone', 'peer'],
             'group_wait'      => '5s',
-            'group_interval'  => '20s',
+            'group_interval'  => '10s',
             'repeat_interval' => '12h',
             'routes'          => [{
                 'receiver'        => 'watchdog',
                 'matchers'        => ['alertname = "Watchdog"'],
                 'group_wait'      => '0s',
-                'group_interval'  => '20s',
+                'group_interval'  => '10s',
                 'repeat_interval' => '40s',
             }],
           },
@@ -62,28 +62,6 @@ class profile::monitoring::alertmanager (
               }],
             },
             { 'name' => 'watchdog', 'webhook_configs' => $watchdogs },
-          ],
-          # A host that is dead explains whatever else is wrong with it.
-          'inhibit_rules' => [
-            {
-              'source_matchers' => ['alertname = "HostDown"'],
-              'target_matchers' => ['alertname != "HostDown"'],
-              'equal'           => ['instance'],
-            },
-            {
-              'source_matchers' => ['alertname = "HostDown"'],
-              'target_matchers' => ['alertname =~ "MeshDown|ReplicationStuck|JournalDegraded|ZonesDiffer|LetterLost"'],
-            },
-            # What goes through the mesh waits when there is none.
-            {
-              'source_matchers' => ['alertname = "MeshDown"'],
-              'target_matchers' => ['alertname =~ "ReplicationStuck|JournalDegraded|ZonesDiffer|LetterLost"'],
-            },
-            {
-              'source_matchers' => ['alertname = "ServiceDown"'],
-              'target_matchers' => ['alertname =~ "ExporterDown|UnitFailed|LetterLost|ZonesDiffer|LookupFails"'],
-              'equal'           => ['instance'],
-            },
           ],
       }),
       ;

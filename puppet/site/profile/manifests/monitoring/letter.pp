@@ -20,25 +20,24 @@ class profile::monitoring::letter (
     file { '/etc/fleet-letter.password':
       ensure    => file,
       owner     => 'root',
-      group     => 'root',
-      mode      => '0600',
+      # Not a systemd credential: where nothing may be mounted there are none.
+      group     => 'fleet-watch',
+      mode      => '0640',
       show_diff => false,
       content   => $mail_password,
+      require   => User['fleet-watch'],
       before    => Profile::Monitoring::Task['fleet-letter'],
     }
   }
 
   profile::monitoring::task { 'fleet-letter':
-    describe   => 'Writes to a mailbox on every mail server, and reads it on each',
-    credential => $servers.empty ? {
-      true    => undef,
-      default => '/etc/fleet-letter.password',
-    },
-    config     => {
+    describe => 'Writes to a mailbox on every mail server, and reads it on each',
+    config   => {
       'authority' => '/etc/prometheus/authority.pem',
       'from'      => "alerts@${trusted['hostname']}.${fleet::domain}",
       'mailbox'   => "${mailbox}@${fleet::domain}",
       'name'      => "mail.${fleet::domain}",
+      'password'  => '/etc/fleet-letter.password',
       'servers'   => Hash($servers.map |$name| { [$name, $fleet::hosts[$name]['v4']] }),
     },
   }

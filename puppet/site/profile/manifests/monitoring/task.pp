@@ -6,12 +6,10 @@
 # @param describe what it does, for people
 # @param config what it is told, as JSON
 # @param packages it needs
-# @param credential a file with a secret of its own
 define profile::monitoring::task (
   String[1] $describe,
   Hash[String[1], Data] $config,
   Array[String[1]] $packages = [],
-  Optional[Stdlib::Unixpath] $credential = undef,
 ) {
   include profile::node_exporter
   include profile::python3
@@ -43,9 +41,8 @@ define profile::monitoring::task (
       ;
     "${title}.service":
       content => epp('profile/monitoring/task.service.epp', {
-          'name'       => $title,
-          'describe'   => $describe,
-          'credential' => $credential,
+          'name'     => $title,
+          'describe' => $describe,
       }),
       ;
     "${title}.timer":

@@ -57,16 +57,23 @@ function shown(value, unit) {
   return `${value.toLocaleString('en', { maximumFractionDigits: digits })}${unit && ` ${unit}`}`;
 }
 
+// Year first, and 24 hours, wherever the reader is.
+function moment(date) {
+  return date.toLocaleString('sv');
+}
+
 function picture(box, panel, names, data, marks, hosts) {
   const graph = make('div', '', 'graph');
   const legend = make('div', '', 'legend');
   box.append(legend, graph);
   const palette = colours(names, hosts);
   // The legend shows the last values, or those under the pointer.
-  const tell = (values) => legend.replaceChildren(...names.flatMap((name, number) => {
+  const tell = (values) => legend.replaceChildren(...names.map((name, number) => {
     const dash = make('span', '━ ');
     dash.style.color = palette[number];
-    return [dash, make('span', `${name} ${shown(values[number], panel.unit)}   `)];
+    const entry = make('span', '', 'entry');
+    entry.append(dash, `${name} ${shown(values[number], panel.unit)}`);
+    return entry;
   }));
   const last = names.map((_, number) => data.reduceRight((found, row) => found ?? row[number + 1], null));
   tell(last);
@@ -140,7 +147,7 @@ async function served(probes, { host, range }) {
     for (const [at, value] of values) {
       const kind = value === null ? '' : value >= 0.9999 ? 'good' : value > 0.5 ? 'some' : 'bad';
       const cell = make('span', '', kind);
-      cell.title = `${at.toLocaleString()}: ${value === null ? 'not asked' : `${(100 * value).toFixed(1)} %`}`;
+      cell.title = `${moment(at)}: ${value === null ? 'not asked' : `${(100 * value).toFixed(1)} %`}`;
       cells.append(cell);
     }
     const known = values.map((row) => row[1]).filter((value) => value !== null);
@@ -210,8 +217,8 @@ async function page(fleet, pages) {
       await panelInto(boxes[number], panel, { ...seen, marks, hosts: fleet.hosts });
       if (mine !== turn) return;
     }
-    const releases = marks.map((mark) => `${mark.release} since ${new Date(mark.time * 1000).toLocaleString()}`);
-    element('seen').textContent = `┆ a release was put in force${releases.length ? ` (${releases.at(-1)})` : ''} · seen ${new Date().toLocaleTimeString()}`;
+    const releases = marks.map((mark) => `${mark.release} since ${moment(new Date(mark.time * 1000))}`);
+    element('seen').textContent = `┆ a release was put in force${releases.length ? ` (${releases.at(-1)})` : ''} · seen ${moment(new Date())}`;
   } catch (error) {
     element('alerts').replaceChildren(make('div', `✗ ${error.message}`, 'alert'));
   }
