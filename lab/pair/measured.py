@@ -81,6 +81,8 @@ class Measured:
         seconds: how long it took.
         saws: what each sort of users saw.
         day: the game day that it was a round of, by its seed; empty otherwise.
+        load: of the machine in the five minutes before its end, in processes that wanted to run
+            for each processor; 0 when nobody knows.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Measured:
     seconds: float
     saws: tuple[Saw, ...] = ()
     day: str = ""
+    load: float = 0.0
 
     @property
     def outcome(self) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -91,6 +92,7 @@ def trial(lab: Lab, cell: Cell, *, pace: float = 1.0, day: str = "") -> Measured
         seconds=round(time.monotonic() - began, 1),
         saws=saws(watch.verdicts),
         day=day,
+        load=round(os.getloadavg()[1] / (os.cpu_count() or 1), 1),
     )
     measured.keep(watch.directory)
     return measured
