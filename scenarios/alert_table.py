@@ -158,7 +158,6 @@ TABLE: Final = (
         fault="PowerDNS crashes on Oslo",
         inject=lambda faults, _: faults.unit_killed("oslo", "pdns.service"),
         alerts=[],
-        measured=(0, 0),
     ),
     Row(
         fault="PowerDNS is stopped on Oslo",

@@ -63,8 +63,9 @@ describe 'profile::monitoring' do
     expect(route).to include('receiver' => 'watchdog', 'repeat_interval' => '40s')
   end
 
-  it 'shows the password of its mailbox to nobody' do
-    is_expected.to contain_file('/etc/fleet-letter.password').with_mode('0600').with_show_diff(false)
+  it 'shows the password of its mailbox to nobody but whoever needs it' do
+    is_expected.to contain_file('/etc/fleet-letter.password')
+      .with_owner('root').with_group('fleet-watch').with_mode('0640').with_show_diff(false)
     expect(catalogue.resource('file', '/etc/fleet-letter.password').sensitive_parameters).to include(:content)
   end
 
