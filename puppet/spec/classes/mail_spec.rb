@@ -159,6 +159,10 @@ describe 'profile::mail' do
       expect(content('/etc/rspamd/rspamd.conf')).not_to match(/http|redis|controller/)
     end
 
+    it 'does not wait for the connections that Postfix keeps with rspamd' do
+      expect(content('/etc/systemd/system/rspamd.service.d/fleet.conf')).to match(/^KillSignal=SIGKILL$/)
+    end
+
     it 'goes on without rspamd' do
       expect(setting('milter_default_action')).to eq('accept')
       expect(setting('smtpd_milters')).to include('default_action=accept')
