@@ -36,7 +36,6 @@ class Row:
         fault: what goes wrong, for people.
         inject: faults -> the fault, which heals itself.
         alerts: what is told, as subjects of messages have it: name of the alert, host, service.
-        quick: whether it is tried every time; the others are slow.
         measured: seconds from the fault to the last alert in the mailbox, and from healing to the
             last end there, as seen in a lab on two busy cores; None when it was not tried yet.
     """
@@ -44,7 +43,6 @@ class Row:
     fault: str
     inject: Callable[[Faults, Lab], AbstractContextManager[None]]
     alerts: Sequence[str]
-    quick: bool = False
     measured: tuple[int, int] | None = None
 
     @property
@@ -130,7 +128,6 @@ TABLE: Final = (
         fault="Oslo loses power",
         inject=lambda faults, _: faults.power_loss("oslo"),
         alerts=["HostDown oslo"],
-        quick=True,
     ),
     Row(
         fault="Bergen loses power",
@@ -168,7 +165,6 @@ TABLE: Final = (
         fault="HAProxy is stopped on Oslo",
         inject=_unit("oslo", "haproxy.service"),
         alerts=["ServiceDown oslo web"],
-        quick=True,
         measured=(54, 15),
     ),
     Row(
