@@ -22,6 +22,7 @@ from lab.lab import Lab
 from lab.mail_takeover import Takeover
 from lab.operate import in_lab
 from lab.operator.enrolment import Enrolment
+from lab.pair.strikes import PAIR
 from lab.steps.certificates import obtain_certificates
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
@@ -52,8 +53,13 @@ MAIL = ["dovecot.service", "postfix.service"]
 
 @pytest.fixture
 def pair(lab_at: Callable[[str], Lab]) -> Lab:
-    """Return the lab with mail served by both."""
-    return lab_at("mail_ha")
+    """Return the lab with mail served by both, which were started together and are alike."""
+    lab = lab_at("mail_ha")
+    for host in PAIR:
+        opened(lab, host)
+    for host in PAIR:
+        lab.ssh.run(host, ["replicator", "wait", "--timeout", "60"], timeout=70)
+    return lab
 
 
 def watching(lab: Lab, title: str, mail: MailBudget, *, both_sides: bool = False) -> Watch:
