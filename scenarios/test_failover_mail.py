@@ -109,6 +109,7 @@ def test_the_disk_of_oslo_is_destroyed_and_nothing_is_lost(pair: Lab) -> None:
     assert well(watch), watch.verdicts
 
 
+@pytest.mark.slow
 def test_people_write_on_both_sides_of_a_cut_and_find_everything_afterwards(pair: Lab) -> None:
     with watching(pair, "Oslo and Bergen are cut off, mail", SPLIT, both_sides=True) as watch:
         watch.hold(mail=15)
