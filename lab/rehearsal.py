@@ -36,8 +36,8 @@ MAIL: Mapping[str, MailBudget] = {
     "wipe": MailBudget(at_least=50),
     # With two servers, a folder that is thrown away while it is being synchronised may come back
     # (docs/decisions.md).
-    "mail_ha": MailBudget(at_least=80, alike=15.0, revived=3),
-    "watch": MailBudget(at_least=50, revived=3),
+    "mail_ha": MailBudget(at_least=80, alike=15.0),
+    "watch": MailBudget(at_least=50),
 }
 
 

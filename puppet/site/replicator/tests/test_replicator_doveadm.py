@@ -59,7 +59,7 @@ class Api:
         while len(body) < length:
             body += connection.recv(65536)
         ((command, parameters, _),) = json.loads(body)
-        self.asked.append((command, parameters))
+        self.asked.append([command, parameters])
         text = json.dumps([self.answers.pop(0)]).encode()
         connection.sendall(
             f"HTTP/1.1 {self.status}\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
@@ -124,6 +124,23 @@ def test_users_are_listed():
     with dovecot(Api(response({"userList": [KARI]}), failure(67))) as doveadm:
         assert doveadm.users() == [KARI]
         assert doveadm.users("nobody") == []
+
+
+def test_a_folder_is_found_by_its_whole_name():
+    rows = [{"mailbox": "Ferdig/2025", "guid": "b"}, {"mailbox": "Ferdig", "guid": "a"}]
+    with dovecot(Api(response(rows), response([]))) as doveadm:
+        assert doveadm.folder(KARI, "Ferdig") == "a"
+        assert doveadm.folder(KARI, "Ferdig") is None
+
+
+def test_a_folder_is_thrown_away_with_what_is_in_it_and_with_nothing_else():
+    api = Api(response([]), response([]))
+    with dovecot(api) as doveadm:
+        doveadm.throw_away(KARI, name="Ferdig", guid="a")
+    assert api.asked == [
+        ["expunge", {"user": KARI, "query": ["mailbox-guid", "a", "all"]}],
+        ["mailboxDelete", {"user": KARI, "mailbox": ["Ferdig"], "requireEmpty": True}],
+    ]
 
 
 def test_a_wrong_password_is_an_error_that_says_so():

@@ -33,6 +33,8 @@ class Dovecot:
     answers: dict[str, list[DoveadmError]] = field(default_factory=dict)
     free: threading.Event = field(default_factory=threading.Event)
     down: bool = False
+    folders: dict[str, str] = field(default_factory=dict)
+    thrown_away: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.free.set()
@@ -54,6 +56,15 @@ class Dovecot:
             raise self.answers[user].pop(0)
         assert user not in self.synced
         self.received.append(user)
+
+    def folder(self, user: str, name: str) -> str | None:
+        del user
+        return self.folders.get(name)
+
+    def throw_away(self, user: str, *, name: str, guid: str) -> None:
+        del user
+        assert self.folders.pop(name) == guid
+        self.thrown_away.append(name)
 
     def users(self, mask: str = "*") -> list[str]:
         return [user for user in self.known if mask in ("*", user)]
@@ -315,6 +326,42 @@ def test_what_dovecot_says_of_a_sieve_script_causes_a_sync(tmp_path):
             await it.until(lambda: it.dovecot.synced == [KARI])
             writer.write(b"nonsense\n")
             assert await reader.read() == b""
+            writer.close()
+
+    run(scenario)
+
+
+def guid(*, made_at: int) -> str:
+    return (bytes(4) + made_at.to_bytes(4, "little") + bytes(8)).hex()
+
+
+def test_a_folder_that_comes_back_is_taken_away_and_one_that_was_made_again_is_not(tmp_path):
+    folders = {"back": guid(made_at=99), "again": guid(made_at=101), "here": guid(made_at=99)}
+    said = [
+        *(("replicator_folder_gone", {"folder": each, "at": 100}) for each in folders),
+        ("replicator_folder_made", {"folder": "here"}),
+    ]
+
+    async def scenario() -> None:
+        dovecot = Dovecot(folders=folders)
+        async with serving(tmp_path, dovecot) as it:
+            dovecot.free.clear()
+            it.mark(KARI)
+            await it.until(lambda: dovecot.at_once)
+            _, writer = await asyncio.open_unix_connection(tmp_path / "events")
+            for event, about in said:
+                line = json.dumps({"event": event, "fields": {"user": KARI} | about})
+                writer.write(line.encode() + b"\n")
+            await it.until(lambda: it.service.discarded.of(KARI) == {"back": 100, "again": 100})
+            dovecot.free.set()
+            await it.until(lambda: not it.service.discarded.of(KARI))
+            await it.until(lambda: it.report().healthy)
+            assert dovecot.thrown_away == ["back"]
+            assert set(folders) == {"again", "here"}
+            # The one under way, the one that finds it, the one that sees it gone.
+            assert dovecot.synced == [KARI, KARI, KARI]
+            page = (await http(it.port, b"GET /metrics HTTP/1.1\r\n\r\n")).decode()
+            assert "\nreplicator_folders_came_back_total 1\n" in page
             writer.close()
 
     run(scenario)

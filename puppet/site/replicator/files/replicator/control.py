@@ -1,8 +1,9 @@
 """The doors of the service: for root and for Dovecot on this host, for Prometheus in the mesh.
 
 None takes more than few bytes at a time from whoever comes, nor lets more than so many in at once.
-Dovecot comes to its door with what its markers do not cover, changes of Sieve scripts: an event a
-line (https://doc.dovecot.org/2.4.1/core/config/events/export.html).
+Dovecot comes to its door with what its markers do not say, changes of Sieve scripts, and which
+folders were made and thrown away: an event a line
+(https://doc.dovecot.org/2.4.1/core/config/events/export.html).
 """
 
 from __future__ import annotations
@@ -78,7 +79,16 @@ class Control:
         if not _is_dovecot(writer):
             return
         while line := await reader.readline():
-            self._service.require([str(json.loads(line)["fields"]["user"])])
+            event = json.loads(line)
+            about = event["fields"]
+            user = str(about["user"])
+            match event["event"]:
+                case "replicator_folder_gone":
+                    self._service.gone(user, str(about["folder"]), at=int(about["at"]))
+                case "replicator_folder_made":
+                    self._service.made(user, str(about["folder"]))
+                case _:
+                    self._service.require([user])
 
     async def _command(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await asyncio.wait_for(reader.readline(), SECONDS)

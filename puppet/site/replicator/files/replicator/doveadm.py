@@ -96,6 +96,27 @@ class Doveadm:
                     raise DoveadmError("a message has left meanwhile", code=CHANGED) from error
                 raise
 
+    def folder(self, user: str, name: str) -> str | None:
+        """Return the GUID of a user's folder; none if there is no such folder.
+
+        Raises:
+            DoveadmError: Dovecot does not say.
+        """
+        # Without a star it is an error, in Dovecot's log as well, if there is none.
+        asked = {"user": user, "field": ["guid"], "mailboxMask": [f"{name}*"]}
+        answer = self._ask("mailboxStatus", asked)
+        rows = answer if isinstance(answer, list) else []
+        return next((str(row["guid"]) for row in rows if row.get("mailbox") == name), None)
+
+    def throw_away(self, user: str, *, name: str, guid: str) -> None:
+        """Take away a folder with what is in it, unless it is another one by now.
+
+        Raises:
+            DoveadmError: it did not work, or somebody has just put something into it.
+        """
+        self._ask("expunge", {"user": user, "query": ["mailbox-guid", guid, "all"]})
+        self._ask("mailboxDelete", {"user": user, "mailbox": [name], "requireEmpty": True})
+
     @staticmethod
     def _with_peer(user: str, peer: Endpoint) -> dict[str, Any]:
         return {

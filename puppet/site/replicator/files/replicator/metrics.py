@@ -49,6 +49,11 @@ class Metrics:
         self._syncs: Counter[tuple[Kind, Outcome]] = Counter()
         self._seconds = {kind: Histogram() for kind in Kind}
         self._lag = Histogram()
+        self._came_back = 0
+
+    def came_back(self, folders: int) -> None:
+        """Count folders that had come back, and were taken away again."""
+        self._came_back += folders
 
     def synced(self, kind: Kind, outcome: Outcome, *, seconds: float, lag: float | None) -> None:
         """Count a sync.
@@ -106,6 +111,9 @@ class Metrics:
         family(name, "histogram", "How long syncs took.", samples)
         name = "replicator_synced_lag_seconds"
         family(name, "histogram", "How old changes were when synced.", self._lag.samples(name, {}))
+        name = "replicator_folders_came_back_total"
+        about = "Folders that came back after they were thrown away, and were taken away again."
+        family(name, "counter", about, [_sample(name, self._came_back, {})])
         return "\n".join(lines) + "\n"
 
 

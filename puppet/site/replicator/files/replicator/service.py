@@ -12,18 +12,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from replicator import report
 from replicator.breaker import Breaker, State
-from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError, reachable
+from replicator.discarded import Discarded
+from replicator.doveadm import Doveadm, DoveadmError, reachable
 from replicator.inotify import Watch
-from replicator.machine import Job, Kind, Limits, Machine, Outcome
+from replicator.machine import Job, Limits, Machine, Outcome
 from replicator.metrics import Metrics
 from replicator.settings import Settings
 from replicator.spool import Spool
+from replicator.sync import Result, sync
 
 LOG = logging.getLogger("replicator")
 T = TypeVar("T")
@@ -33,23 +34,6 @@ SLOW_SECONDS: Final = 2.0
 """A sync that takes longer has the peer probed: it may hang."""
 LIST_SECONDS: Final = 2.0
 """Until users are asked for again, when Dovecot did not say."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """How a sync ended.
-
-    Attributes:
-        outcome: in a word.
-        state: what it left.
-        error: why it failed.
-        reached: whether the peer had a say in it, where that is known.
-    """
-
-    outcome: Outcome
-    reached: bool | None
-    state: str = ""
-    error: str = ""
 
 
 class Service:
@@ -69,6 +53,7 @@ class Service:
         )
         if self._machine.empty:
             LOG.info("this host has never had the mailboxes: it only receives at first")
+        self.discarded = Discarded()
         self._timer: asyncio.TimerHandle | None = None
         self._errors: dict[str, str] = {}
         self._probing = False
@@ -107,6 +92,15 @@ class Service:
         """Sync these users in full."""
         self._machine.require(users, now=self._loop.time())
         self._turn()
+
+    def gone(self, user: str, folder: str, *, at: int) -> None:
+        """Take note that a user has thrown a folder away, at so many seconds since the epoch."""
+        self.discarded.gone(user, folder, at=at)
+        self.require([user])
+
+    def made(self, user: str, folder: str) -> None:
+        """Take note that a user has made a folder."""
+        self.discarded.made(user, folder)
 
     def report(self) -> report.Report:
         """Say how it stands."""
@@ -168,32 +162,11 @@ class Service:
             failed = Result(outcome=Outcome.FAILED, reached=None, error=str(error))
             self._loop.call_soon(self._finished, job, failed)
             return
-        self._aside(lambda: self._sync(job), lambda result: self._finished(job, result))
-
-    def _sync(self, job: Job) -> Result:
-        state = ""
-        try:
-            if job.kind is Kind.FIRST:
-                self._doveadm.receive(job.user)
-            else:
-                state = self._doveadm.sync(job.user, state=job.state)
-        except DoveadmError as error:
-            if error.code == CHANGED:
-                return Result(outcome=Outcome.CHANGED, reached=True)
-            if error.code == NO_USER:
-                return self._unknown(job.user)
-            return Result(outcome=Outcome.FAILED, reached=False, error=str(error))
-        return Result(outcome=Outcome.DONE, reached=True, state=state)
-
-    def _unknown(self, user: str) -> Result:
-        """Say whether a user is gone, or is one whom the peer does not know yet."""
-        try:
-            known = self._doveadm.users(user)
-        except DoveadmError as error:
-            return Result(outcome=Outcome.FAILED, reached=None, error=str(error))
-        if not known:
-            return Result(outcome=Outcome.GONE, reached=None)
-        return Result(outcome=Outcome.FAILED, reached=True, error="unknown to the peer")
+        thrown = self.discarded.of(job.user)
+        self._aside(
+            lambda: sync(self._doveadm, job, thrown=thrown),
+            lambda result: self._finished(job, result),
+        )
 
     def _finished(self, job: Job, result: Result) -> None:
         now = self._loop.time()
@@ -202,6 +175,10 @@ class Service:
         self.metrics.synced(job.kind, result.outcome, seconds=now - job.started, lag=lag)
         if self._machine.finish(job, result.outcome, now=now, state=result.state):
             self._settle(job.user)
+        self.discarded.settle(job.user, result.gone)
+        if result.back:
+            LOG.info("%s: %d folders had come back, and are taken away", job.user, result.back)
+            self.metrics.came_back(result.back)
         if result.error:
             LOG.warning("%s: %s", job.user, result.error)
             self._errors[job.user] = result.error

@@ -1,0 +1,83 @@
+"""One sync of one user: what Dovecot is asked, and how it ended. It takes its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from replicator.discarded import made_at
+from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
+from replicator.machine import Job, Kind, Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a sync ended.
+
+    Attributes:
+        outcome: in a word.
+        reached: whether the peer had a say in it, where that is known.
+        state: what it left.
+        error: why it failed.
+        gone: what was thrown away before it began, and is seen to be gone.
+        back: how many folders of those had come back, and were taken away again.
+    """
+
+    outcome: Outcome
+    reached: bool | None
+    state: str = ""
+    error: str = ""
+    gone: Mapping[str, int] = field(default_factory=dict)
+    back: int = 0
+
+
+def sync(doveadm: Doveadm, job: Job, *, thrown: Mapping[str, int]) -> Result:
+    """Do it.
+
+    Args:
+        doveadm: this host's Dovecot.
+        job: what is to be done.
+        thrown: the folders that were thrown away before it, each with its time.
+    """
+    state = ""
+    try:
+        if job.kind is Kind.FIRST:
+            doveadm.receive(job.user)
+        else:
+            state = doveadm.sync(job.user, state=job.state)
+    except DoveadmError as error:
+        if error.code == CHANGED:
+            return Result(outcome=Outcome.CHANGED, reached=True)
+        if error.code == NO_USER:
+            return _unknown(doveadm, job.user)
+        return Result(outcome=Outcome.FAILED, reached=False, error=str(error))
+    if job.kind is Kind.FULL and thrown:
+        return _seen_gone(doveadm, job.user, thrown, state=state)
+    return Result(outcome=Outcome.DONE, reached=True, state=state)
+
+
+def _seen_gone(doveadm: Doveadm, user: str, thrown: Mapping[str, int], *, state: str) -> Result:
+    """Look whether what was thrown away is gone; what has come back is taken away again."""
+    back = 0
+    try:
+        for folder, at in thrown.items():
+            guid = doveadm.folder(user, folder)
+            if guid is not None and made_at(guid) <= at:
+                doveadm.throw_away(user, name=folder, guid=guid)
+                back += 1
+    except (DoveadmError, ValueError) as error:
+        return Result(outcome=Outcome.FAILED, reached=True, error=str(error), back=back)
+    if back:
+        return Result(outcome=Outcome.CHANGED, reached=True, back=back)
+    return Result(outcome=Outcome.DONE, reached=True, state=state, gone=thrown)
+
+
+def _unknown(doveadm: Doveadm, user: str) -> Result:
+    """Say whether a user is gone, or is one whom the peer does not know yet."""
+    try:
+        known = doveadm.users(user)
+    except DoveadmError as error:
+        return Result(outcome=Outcome.FAILED, reached=None, error=str(error))
+    if not known:
+        return Result(outcome=Outcome.GONE, reached=None)
+    return Result(outcome=Outcome.FAILED, reached=True, error="unknown to the peer")
