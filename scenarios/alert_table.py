@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
 
 from lab.faults import Faults
 from lab.lab import Lab
+from lab.store import root
 from lab.world.machines import FOREIGN_MAIL, MAILER
 
 WITHIN_SECONDS: Final = 90
@@ -36,14 +39,11 @@ class Row:
         fault: what goes wrong, for people.
         inject: faults -> the fault, which heals itself.
         alerts: what is told, as subjects of messages have it: name of the alert, host, service.
-        measured: seconds from the fault to the last alert in the mailbox, and from healing to the
-            last end there, as seen in a lab on two busy cores; None when it was not tried yet.
     """
 
     fault: str
     inject: Callable[[Faults, Lab], AbstractContextManager[None]]
     alerts: Sequence[str]
-    measured: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -133,7 +133,6 @@ TABLE: Final = (
         fault="Bergen loses power",
         inject=lambda faults, _: faults.power_loss("bergen"),
         alerts=["HostDown bergen"],
-        measured=(60, 5),
     ),
     Row(
         fault="Bergen is cut off",
@@ -144,7 +143,6 @@ TABLE: Final = (
         fault="Bergen is frozen",
         inject=lambda faults, _: faults.frozen("bergen"),
         alerts=["HostDown bergen"],
-        measured=(56, 9),
     ),
     Row(
         fault="Oslo and Bergen do not reach each other",
@@ -165,7 +163,6 @@ TABLE: Final = (
         fault="HAProxy is stopped on Oslo",
         inject=_unit("oslo", "haproxy.service"),
         alerts=["ServiceDown oslo web"],
-        measured=(54, 15),
     ),
     Row(
         fault="nginx is stopped on Oslo",
@@ -247,34 +244,62 @@ def told(lab: Lab, *, since: float) -> list[str]:
     return subjects(lab.engine.run(MAILER, ["sh", "-ec", script]).output)
 
 
-def _seconds(row: Row) -> tuple[str, str]:
-    if row.measured is None:
-        return "?", "?"
-    told_after, over_after = row.measured
-    return (f"{told_after}", f"{over_after}") if row.alerts else ("", "")
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What came of a row that passed.
+
+    Attributes:
+        told: seconds from the fault to the last alert in the mailbox.
+        over: seconds from healing to the last end there.
+        day: on which it was seen.
+        commit: of which tree.
+    """
+
+    told: int
+    over: int
+    day: str
+    commit: str
+
+    def keep(self, row: Row) -> None:
+        """Keep it on this machine, for the page."""
+        path = _kept(row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @classmethod
+    def of(cls, row: Row) -> Self | None:
+        """Return what was seen of a row on this machine; None if it was not seen to pass."""
+        try:
+            return cls(**json.loads(_kept(row).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
 
 
-def as_markdown(table: Sequence[Row]) -> str:
+def _kept(row: Row) -> Path:
+    return root() / "alerts" / f"{row.name}.json"
+
+
+def as_markdown(seen: Sequence[tuple[Row, Seen | None]]) -> str:
     """Return the table for people: a line a fault, a column an alert."""
-    names = sorted({alert.split()[0] for row in table for alert in row.alerts})
+    names = sorted({alert.split()[0] for row, _ in seen for alert in row.alerts})
     lines = [
         "# Which fault raises which alert",
         "",
-        "Made by `PYTHONPATH=. python scenarios/alert_table.py`, and tried by",
-        "`scenarios/test_alerts.py`: each alert reaches a mailbox outside within 90 s of its",
+        "Made by `PYTHONPATH=. python scenarios/alert_table.py` from what",
+        "`scenarios/test_alerts.py` saw: each alert reaches a mailbox outside within 90 s of its",
         "fault, its end comes within 90 s of healing, and no other is told. A cell names whom the",
-        "alert is about. The last two columns are seconds, measured on two busy cores; `?` stands",
-        "where a row was not seen to pass yet.",
+        "alert is about. *Told* and *over* are seconds; `?` stands where a row was not seen to",
+        "pass.",
         "",
-        f"| fault | {' | '.join(names)} | told after | over after |",
-        f"|---|{'---|' * len(names)}---:|---:|",
+        f"| fault | {' | '.join(names)} | told | over | seen | tree |",
+        f"|---|{'---|' * len(names)}---:|---:|---|---|",
     ]
-    for row in table:
+    for row, found in seen:
         cells = [
             ", ".join(alert.partition(" ")[2] for alert in row.alerts if alert.split()[0] == name)
             for name in names
         ]
-        lines.append(f"| {' | '.join([row.fault, *cells, *_seconds(row)])} |")
+        lines.append(f"| {' | '.join([row.fault, *cells, *_figures(row, found)])} |")
     lines += [
         "",
         "When Tromsø itself dies nobody is left to tell: whoever listens outside for the alert",
@@ -284,5 +309,12 @@ def as_markdown(table: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def _figures(row: Row, found: Seen | None) -> tuple[str, str, str, str]:
+    if found is None:
+        return "?", "?", "", ""
+    told_after, over_after = (f"{found.told}", f"{found.over}") if row.alerts else ("", "")
+    return told_after, over_after, found.day, found.commit
+
+
 if __name__ == "__main__":
-    print(as_markdown(TABLE), end="")
+    print(as_markdown([(row, Seen.of(row)) for row in TABLE]), end="")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
-from alert_table import TABLE, WITHIN_SECONDS, Row, told
+from alert_table import TABLE, WITHIN_SECONDS, Row, Seen, told
 
 from lab.faults import Faults
 from lab.lab import Lab
@@ -19,6 +20,7 @@ from lab.operate import in_lab
 from lab.operator.monitoring import Monitoring
 from lab.pair.trial import served
 from lab.steps import STEPS
+from lab.watch import commit
 from lab.world.machines import MAILER, WATCHDOG
 
 pytestmark = pytest.mark.slow
@@ -61,9 +63,10 @@ def test_the_right_alert_reaches_the_mailbox_and_no_other(watched: Lab, row: Row
     nothing_fires(watched)
     since = time.time()
     expected = set(row.alerts)
+    told_after = 0.0
     with row.inject(Faults(lab=watched), watched):
         if expected:
-            until(
+            told_after = until(
                 lambda: expected <= set(told(watched, since=since)),
                 seconds=WITHIN_SECONDS,
                 what=f"{row.alerts} in the mailbox",
@@ -72,12 +75,14 @@ def test_the_right_alert_reaches_the_mailbox_and_no_other(watched: Lab, row: Row
             time.sleep(WITHIN_SECONDS)  # long enough for whatever would be told
         assert set(told(watched, since=since)) == expected
     ends = {f"over: {alert}" for alert in expected}
-    until(
+    over_after = until(
         lambda: ends <= set(told(watched, since=since)),
         seconds=WITHIN_SECONDS,
         what=f"the end of {row.alerts} in the mailbox",
     )
     assert set(told(watched, since=since)) == expected | ends
+    today = datetime.now(UTC).date().isoformat()
+    Seen(told=round(told_after), over=round(over_after), day=today, commit=commit()).keep(row)
 
 
 def test_in_an_hour_of_quiet_nothing_is_told(watched: Lab) -> None:

@@ -43,6 +43,12 @@ def test_the_runbook_has_no_alert_that_there_is_not() -> None:
     assert re.findall(r"^## (\w+)$", RUNBOOK, re.MULTILINE) == [by_name(rule) for rule in ALERTS]
 
 
+def without_what_was_seen(page: str) -> list[str]:
+    """Return the lines of a page, of its table's what was seen on one machine left out."""
+    lines = page.splitlines()
+    return [line.rsplit("|", 5)[0] if line.startswith("|") else line for line in lines]
+
+
 def test_the_table_for_people_is_the_one_that_is_tried() -> None:
     made = subprocess.run(
         [sys.executable, "scenarios/alert_table.py"],
@@ -52,4 +58,5 @@ def test_the_table_for_people_is_the_one_that_is_tried() -> None:
         text=True,
         check=True,
     )
-    assert made.stdout == (PROJECT / "docs/alerts.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs/alerts.md").read_text(encoding="utf-8")
+    assert without_what_was_seen(made.stdout) == without_what_was_seen(page)
