@@ -14,6 +14,7 @@ import pytest
 
 from lab.lab import Lab
 from lab.operator import Operator, tls
+from lab.parallel import side_by_side
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import step_class
 from lab.steps.web_ha_move import Pair
@@ -44,8 +45,8 @@ def test_made_again_it_changes_nothing(operator: Operator) -> None:
     before = operator.stage.read()
     perform(step_class("web_ha")(operator=operator))
     assert operator.stage.read() == before
-    for host in Pair.of(operator).names:
-        assert operator.puppet.agent(host).changed == 0
+    runs = side_by_side(operator.puppet.agent, Pair.of(operator).names)
+    assert [run.changed for run in runs] == [0, 0]
 
 
 @pytest.mark.usefixtures("made")

@@ -20,6 +20,7 @@ from lab.operator import Operator, reinstall, zone_data
 from lab.operator.callers import PORTS
 from lab.operator.reinstall import RELEASE
 from lab.operator.zones import Zone, record_set
+from lab.parallel import side_by_side
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import StepCheckError, StepError, step_class
 from lab.steps.dns_facts import CONTENT_FILE
@@ -180,8 +181,8 @@ def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
     before = operator.stage.read()
     perform(step_class("wipe")(operator=operator))
     assert operator.stage.read() == before
-    for host in lab.fleet.hosts:
-        assert operator.puppet.agent(host).changed == 0
+    runs = side_by_side(operator.puppet.agent, [*lab.fleet.hosts])
+    assert [run.changed for run in runs] == [0, 0, 0]
 
 
 @pytest.mark.usefixtures("made")
