@@ -42,7 +42,7 @@ DRAINED = MailBudget(
     submission=Budget(failed=0, gap=15.0),
     alike=15.0,
 )
-SPLIT = MailBudget(at_least=60, refused=5, revived=1, alike=15.0)
+SPLIT = MailBudget(at_least=60, refused=5, alike=15.0)
 # Names are the matter of test_failover_dns: who asks a dead server may have to ask another.
 NAMES = Budget(failed=1_000, at_least=1_000)
 AWAY_SECONDS = 40.0
