@@ -151,11 +151,12 @@ class MailHa(PhasedStep[Facts]):
         wrong: set[str] = set()
         for turn in range(_ALIKE_TRIES):
             one, other = side_by_side(digests, move.both)
-            now = {line.split()[0] for line in set(one) ^ set(other)}
+            now = set(one) ^ set(other)
             wrong = now if turn == 0 else wrong & now
             if not wrong:
                 return
-        yield from (f"the mailbox of {owner} is not the same on both" for owner in sorted(wrong))
+        owners = {line.split(maxsplit=1)[1] for line in wrong}
+        yield from (f"the mailbox of {owner} is not the same on both" for owner in sorted(owners))
 
 
 def policies(domain: str, name: str) -> Iterator[str]:

@@ -265,7 +265,11 @@ describe 'profile::mail' do
       is_expected.to contain_file('/etc/dovecot/replicator.conf').that_notifies('Service[dovecot.service]')
       is_expected.to contain_service('dovecot.service').with_restart(/replicator\.conf -nt .*systemctl restart/)
       expect(content('/etc/dovecot/dovecot.conf')).to match(/^!include_try replicator\.conf$/)
-        .and match(/^doveadm_allowed_commands = sync,backup,dsync-server,user,fetch,expunge$/)
+    end
+
+    it 'lets whoever synchronises, and the journal, ask for what they need, in one place' do
+      expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = .*"mailbox delete" expunge fetch$/)
+      expect(content('/etc/dovecot/dovecot.conf')).not_to match(/doveadm_allowed_commands/)
     end
 
     it 'forgets the server that handed over' do

@@ -25,6 +25,7 @@
 # @param empty there is such a file as long as this host has never had the mailboxes: it is made before
 #   the service starts, and taken away before anybody may write here. Until it goes mail comes in one
 #   direction first, user by user, and the peer must not get through to Dovecot's port for syncs
+# @param commands what others ask of Dovecot with the same password, besides what is asked from here
 class replicator (
   Stdlib::IP::Address::V4::Nosubnet $address,
   Stdlib::IP::Address::V4::Nosubnet $peer,
@@ -36,6 +37,7 @@ class replicator (
   Integer[1, 16] $parallel = 4,
   Integer[60] $sweep_interval = 3600,
   Stdlib::Unixpath $empty = '/run/replicator-empty',
+  Array[Pattern[/\A[a-z-]+\z/]] $commands = [],
 ) {
   include profile::python3
 
@@ -83,6 +85,7 @@ class replicator (
             'spool'      => $spool,
             'events'     => '/run/replicator/events',
             'password'   => $password,
+            'commands'   => $commands,
       })),
       require   => File[$spool, $script],
       ;

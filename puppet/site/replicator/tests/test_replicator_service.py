@@ -367,6 +367,20 @@ def test_a_folder_that_comes_back_is_taken_away_and_one_that_was_made_again_is_n
     run(scenario)
 
 
+def test_a_sync_has_worked_even_if_nobody_says_what_is_gone(tmp_path):
+    async def scenario() -> None:
+        dovecot = Dovecot(folders={"silent": "no GUID"})
+        async with serving(tmp_path, dovecot) as it:
+            it.service.gone(KARI, "silent", at=100)
+            await it.until(lambda: it.report().healthy and dovecot.synced)
+            assert it.service.discarded.of(KARI) == {"silent": 100}
+            dovecot.folders.clear()
+            it.mark(KARI)
+            await it.until(lambda: not it.service.discarded.of(KARI))
+
+    run(scenario)
+
+
 def test_nobody_but_root_commands_it(tmp_path):
     async def scenario() -> None:
         async with serving(tmp_path, Dovecot()) as it:

@@ -39,6 +39,8 @@ class profile::mail::pair (
     dsync_port => $dsync_port,
     http_port  => $doveadm_port,
     empty      => '/run/mail-pair/empty',
+    # By the journal.
+    commands   => ['fetch'],
     require    => [
       Package['dovecot-core', 'dovecot-managesieved'],
       User['vmail'],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from replicator.discarded import made_at
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
 from replicator.machine import Job, Kind, Outcome
+
+LOG = logging.getLogger("replicator")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,10 @@ def sync(doveadm: Doveadm, job: Job, *, thrown: Mapping[str, int]) -> Result:
 
 
 def _seen_gone(doveadm: Doveadm, user: str, thrown: Mapping[str, int], *, state: str) -> Result:
-    """Look whether what was thrown away is gone; what has come back is taken away again."""
+    """Look whether what was thrown away is gone; what has come back is taken away again.
+
+    Where that cannot be done the sync has worked all the same: the next one looks again.
+    """
     back = 0
     try:
         for folder, at in thrown.items():
@@ -66,7 +72,8 @@ def _seen_gone(doveadm: Doveadm, user: str, thrown: Mapping[str, int], *, state:
                 doveadm.throw_away(user, name=folder, guid=guid)
                 back += 1
     except (DoveadmError, ValueError) as error:
-        return Result(outcome=Outcome.FAILED, reached=True, error=str(error), back=back)
+        LOG.warning("%s: whether what was thrown away is gone is not known: %s", user, error)
+        return Result(outcome=Outcome.DONE, reached=True, state=state, back=back)
     if back:
         return Result(outcome=Outcome.CHANGED, reached=True, back=back)
     return Result(outcome=Outcome.DONE, reached=True, state=state, gone=thrown)
