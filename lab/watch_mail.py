@@ -64,7 +64,9 @@ class MailBudget:
         refused: changes of flags and folders that may be refused: whoever wanted them knows.
         unsynced: seconds before a fault in which what people change may be lost; messages are not.
         doubled: messages that people elsewhere may get twice.
-        revived: what people have thrown away that may be there again: no loss, but a nuisance.
+        revived: what people have thrown away, or filed elsewhere, that may be there again: no
+            loss, but a nuisance.
+        disputed: messages that may have other flags than they were given.
         alike: seconds after the end within which both servers must hold the same; None where
             there is one server.
     """
@@ -80,6 +82,7 @@ class MailBudget:
     unsynced: float = 0.0
     doubled: int = 0
     revived: int = 0
+    disputed: int = 0
     alike: float | None = None
 
 
@@ -224,6 +227,7 @@ def verdicts(
                 at_least=budget.at_least,
                 unsynced=budget.unsynced,
                 doubled=budget.doubled,
+                revived=budget.revived,
             )
             # A copy that both servers have delivered is taken out once they have met again.
             said = " ".join(verdict.reasons)
@@ -254,5 +258,6 @@ def verdicts(
             refused=budget.refused,
             unsynced=budget.unsynced,
             revived=budget.revived,
+            disputed=budget.disputed,
         ),
     )

@@ -358,6 +358,54 @@ def test_what_comes_back_is_no_loss_and_as_much_as_is_allowed_may() -> None:
     assert judged(2).notes == ("2 came back that were thrown away",)
 
 
+def test_a_subscription_comes_back_as_a_folder_does() -> None:
+    history = History.of([changed("create", "", "F"), changed("unsubscribe", "", "F", at=2)])
+    there = Census(folders=frozenset({("kari", "F")}), subscribed=frozenset({("kari", "F")}))
+
+    def judged(revived: int) -> Verdict:
+        return changes_balance(history, users=USERS, census=there, subject="c", revived=revived)
+
+    assert judged(0).outcome is Outcome.FAIL
+    assert judged(1).outcome is Outcome.OK
+
+
+def test_what_was_filed_while_two_servers_were_apart_may_be_in_both_folders() -> None:
+    history = History.of([sent("gp-1"), changed("move", "gp-1", "INBOX", "K", at=2)])
+    there = Census(messages=(found("gp-1"), found("gp-1", folder="K")))
+
+    def judged(revived: int) -> list[Verdict]:
+        of_mail = mail_balance(history, users=USERS, census=there, subject="m", revived=revived)
+        of_changes = changes_balance(
+            history, users=USERS, census=there, subject="c", revived=revived
+        )
+        return [of_mail, of_changes]
+
+    assert [each.outcome for each in judged(0)] == [Outcome.FAIL] * 2
+    assert [each.outcome for each in judged(1)] == [Outcome.OK] * 2
+    assert judged(1)[0].notes[-1] == "1 are also where they were filed from"
+
+
+def test_what_nobody_filed_may_not_be_there_twice_however_much_may_come_back() -> None:
+    history = History.of([sent("gp-1")])
+    there = Census(messages=(found("gp-1"), found("gp-1", folder="K")))
+    twice = mail_balance(history, users=USERS, census=there, subject="m", revived=9)
+    assert twice.reasons == ("1 there more than once: gp-1",)
+
+
+def test_flags_that_two_sides_disputed_are_counted_and_allowed_for() -> None:
+    history = History.of(
+        [changed("append", "gp-1", "INBOX"), changed("flag", "gp-1", "INBOX", "", "\\Seen", at=2)]
+    )
+    there = Census(messages=(found("gp-1"),))
+
+    def judged(disputed: int) -> Verdict:
+        return changes_balance(history, users=USERS, census=there, subject="c", disputed=disputed)
+
+    assert judged(0).reasons == ("1 with other flags: gp-1 of kari",)
+    assert judged(1).outcome is Outcome.OK
+    assert judged(1).notes == ("1 have other flags than they were given",)
+
+
 def test_what_is_gone_did_not_come_back() -> None:
     history = History.of([changed("append", "gp-1", "INBOX")])
     lost = changes_balance(history, users=USERS, census=Census(), subject="c", revived=9)

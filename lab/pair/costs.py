@@ -13,12 +13,6 @@ from lab.watch_mail import MailBudget
 _MANY: Final = 100_000
 """Failures that are counted and do not matter: it is the gap that does."""
 
-_REVIVED: Final = 1
-"""What was thrown away and may be there again, in one trial: a nuisance, not a loss.
-
-Whoever dies in that moment takes with it what the replicator had not looked after yet.
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -37,6 +31,9 @@ class Cost:
         late: seconds from acceptance until a message is shown.
         refused: changes of flags and folders that may be refused.
         unsynced: seconds before a fault in which a change of flags and folders may be lost.
+        revived: what was thrown away, or filed elsewhere, that may be there again: whoever dies
+            takes with it what the replicator had not looked after yet.
+        disputed: messages that may have other flags than they were given.
         alike: seconds from the healing until both sides hold the same.
     """
 
@@ -49,6 +46,8 @@ class Cost:
     late: float = 30.0
     refused: int = 0
     unsynced: float = 0.0
+    revived: int = 1
+    disputed: int = 0
     alike: float = 60.0
 
     def __str__(self) -> str:
@@ -95,7 +94,8 @@ class Cost:
             submission=Budget(failed=_MANY, gap=self.unsent),
             refused=self.refused,
             unsynced=self.unsynced,
-            revived=_REVIVED,
+            revived=self.revived,
+            disputed=self.disputed,
             alike=self.alike,
         )
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _NS: Final = 1_000_000_000
 _SHOWN: Final = 3
 _NUMBER: Final = re.compile(r"INBOX (\d+) is ")
-_TOO_MUCH: Final = frozenset({"there more than once", "with somebody else"})
+_TWICE: Final = "there more than once"
+_FLAGS: Final = "with other flags"
+_TOO_MUCH: Final = frozenset({_TWICE, "with somebody else"})
 
 
 def fault(states: frozenset[State], found: State) -> str:
@@ -43,7 +45,7 @@ def fault(states: frozenset[State], found: State) -> str:
     places = {tuple(folder for folder, _ in state) for state in states}
     if tuple(folder for folder, _ in found) not in places:
         return "in the wrong folder"
-    return "with other flags"
+    return _FLAGS
 
 
 def held(census: Census) -> dict[Place, State]:
@@ -64,6 +66,7 @@ def mail_balance(
     at_least: int = 1,
     unsynced: float = 0.0,
     doubled: int = 0,
+    revived: int = 0,
 ) -> Verdict:
     """Judge whether every message is in each right mailbox exactly once.
 
@@ -78,13 +81,17 @@ def mail_balance(
         unsynced: seconds before a fault in which where people had put a message may be lost; it
             must be somewhere.
         doubled: messages that people elsewhere may get more than once.
+        revived: messages that people have filed and that may be where they were as well.
     """
     books = kept(history, users, unsynced=unsynced)
     faults = _of_boxes(books, held(census))
+    again = faults[_TWICE] & {mark for _, mark in books.touched}
+    if len(again) <= revived:
+        faults[_TWICE] -= again
     abroad = list(_abroad(books, census))
     twice = {mark for mark, what in abroad if what != "lost"}
     for mark, what in (*abroad, *_returned(books, census)):
-        if mark not in twice or len(twice) > doubled or what != "there more than once":
+        if mark not in twice or len(twice) > doubled or what != _TWICE:
             faults[what].add(mark)
     faults["lost"] -= faults["sent back"]  # somebody was told
     void = _void(history, users, seconds=unsynced)
@@ -116,6 +123,7 @@ def mail_balance(
         notes=(
             *_of_lateness(delays),
             *([f"{len(twice)} came to people elsewhere twice"] if twice else []),
+            *([f"{len(again)} are also where they were filed from"] if again else []),
         ),
         figures=Figures(
             total=len(accepted),
@@ -134,6 +142,7 @@ def changes_balance(
     refused: int = 0,
     unsynced: float = 0.0,
     revived: int = 0,
+    disputed: int = 0,
 ) -> Verdict:
     """Judge whether mailboxes are as their owners left them, and as their programs know them.
 
@@ -144,7 +153,9 @@ def changes_balance(
         subject: what to call it.
         refused: changes that a server may refuse: whoever wanted them knows.
         unsynced: seconds before a fault in which a confirmed change may be lost.
-        revived: messages and folders that may be there although somebody has thrown them away.
+        revived: messages, folders and subscriptions that may be there although somebody has
+            thrown them away, or filed them elsewhere.
+        disputed: messages that may have other flags than they were given.
     """
     books, here = kept(history, users, unsynced=unsynced), held(census)
     faults: defaultdict[str, set[str]] = defaultdict(set)
@@ -152,6 +163,9 @@ def changes_balance(
     if len(back) <= revived:
         for what in faults:
             faults[what] -= back
+    others = set(faults[_FLAGS])
+    if len(others) <= disputed:
+        faults[_FLAGS].clear()
     if len(books.refused) > refused:
         faults["changes refused"] |= set(books.refused)
     void = _void(history, users, seconds=unsynced)
@@ -167,7 +181,10 @@ def changes_balance(
         subject=subject,
         outcome=outcome,
         reasons=tuple(reasons),
-        notes=(f"{len(back)} came back that were thrown away",) if back else (),
+        notes=(
+            *([f"{len(back)} came back that were thrown away"] if back else []),
+            *([f"{len(others)} have other flags than they were given"] if others else []),
+        ),
         figures=Figures(total=confirmed, failed=sum(map(len, faults.values()))),
     )
 
@@ -179,7 +196,7 @@ def _changed_messages(
     for place, states in books.states.items():
         now = here.get(place, ABSENT)
         what = fault(states, now)
-        if what and (place in books.touched or what == "with other flags"):
+        if what and (place in books.touched or what == _FLAGS):
             whose = f"{place[1]} of {place[0]}"
             faults[what].add(whose)
             # All that has to be there is there, and more of it.
@@ -199,7 +216,7 @@ def _changed_folders(
         )
         if now not in allowed:
             faults["folders are not as they were left"].add(f"{name} of {owner}")
-            if frozenset() in allowed:
+            if any(each < now for each in allowed):
                 yield f"{name} of {owner}"
 
 
@@ -208,7 +225,7 @@ def _of_boxes(books: Books, here: Mapping[Place, State]) -> defaultdict[str, set
     faults: defaultdict[str, set[str]] = defaultdict(set)
     for place, states in books.states.items():
         what = fault(states, here.get(place, ABSENT))
-        if what and what != "with other flags" and place[1] in books.sent:
+        if what and what != _FLAGS and place[1] in books.sent:
             faults[what].add(place[1])
     for owner, mark in here:
         if mark in books.sent and (owner, mark) not in books.states:
