@@ -164,6 +164,7 @@ def _in_a_row(ttl: float) -> Iterator[Cell]:
                 unsent=dead.unsent + nobody,
                 late=dead.late + nobody,
                 refused=30,
+                unsynced=dead.unsynced,
             ),
             chosen=host == "oslo",
         )
