@@ -106,7 +106,7 @@ EITHER_MAY_DIE = Budget(failed=0, gap=4.0, at_least=3_500)
     ("fault", "host"),
     [
         ("power_loss", "oslo"),
-        ("silent_cut", "bergen"),
+        pytest.param("silent_cut", "bergen", marks=pytest.mark.slow),
         pytest.param("silent_cut", "oslo", marks=pytest.mark.slow),
         pytest.param("power_loss", "bergen", marks=pytest.mark.slow),
         pytest.param("frozen", "oslo", marks=pytest.mark.slow),

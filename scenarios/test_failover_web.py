@@ -58,7 +58,8 @@ def watched(lab: Lab, title: str, budget: FailoverBudget) -> Iterator[Watch]:
     assert {each.outcome for each in watch.verdicts} == {Outcome.OK}, watch.verdicts
 
 
-@pytest.mark.parametrize("host", ["oslo", pytest.param("bergen", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["oslo", "bergen"])
 def test_a_server_loses_power(serving: Lab, host: str) -> None:
     with watched(serving, f"{host} loses power", ONE_DIES) as watch:
         with Faults(lab=serving, marks=watch.marks).power_loss(host):

@@ -137,7 +137,6 @@ def _without_control(ttl: float) -> Iterator[Cell]:
             name=f"no-control-{host}",
             strikes=(away, Strike(kind=Kind.POWER, host=host, at=5.0, seconds=_FAULT)),
             cost=costs(ttl)[Kind.POWER],
-            chosen=host == "bergen",
         )
 
 
