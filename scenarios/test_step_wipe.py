@@ -144,7 +144,10 @@ def test_whatever_depends_on_bergen_is_named_before_anything_is_touched(
 
 
 @pytest.mark.slow
-def test_somebody_who_uses_bergen_stops_it_and_a_scanner_does_not(lab: Lab) -> None:
+def test_somebody_who_uses_bergen_stops_it_and_a_scanner_does_not(
+    lab_at: Callable[[str], Lab],
+) -> None:
+    lab = lab_at("mail")
     operator = in_lab(lab)
     before = operator.ssh.read(operator.puppet.control, CONTENT_FILE)
     interrupted(lab, AtTask(title="Compare every file", action=pull_the_plug))
