@@ -237,11 +237,28 @@ def test_a_host_that_stood_still_itself_takes_out_what_the_peer_delivered_for_it
     assert decided == ["", "", "tidy", ""]
 
 
+def test_only_connections_from_before_the_silence_are_old(pair: ModuleType) -> None:
+    listed = (
+        "ESTAB 0 0 10.83.0.10:8725 10.83.0.20:59126 bbr lastsnd:80 lastrcv:12020 lastack:8000\n"
+        "ESTAB 0 0 10.83.0.10:41000 10.83.0.20:12346 bbr lastsnd:9000 lastrcv:480 lastack:1\n"
+        "SYN-SENT 0 1 10.83.0.10:41002 10.83.0.20:12346 bbr rto:1000\n"
+    )
+    assert list(pair.old(listed)) == [("10.83.0.10:8725", "10.83.0.20:59126")]
+
+
+def test_whoever_tidies_up_for_a_while_did_not_stand_still(pair: ModuleType) -> None:
+    watch = pair.Watch(settings(pair), 0.0)
+    still = settings(pair).silent
+    assert watch.decide(answers=True, now=1.0 + still) == "tidy"
+    watch.worked(1.0 + 2 * still)
+    assert not watch.decide(answers=True, now=2.0 + 2 * still)
+
+
 def test_what_is_under_way_since_the_peer_is_back_is_not_cut_off(
     pair: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = iter([False, True, True, True])
-    clock = iter([0.0, 20.0, 21.0, 82.0, 143.0])
+    clock = iter([0.0, 20.0, 21.0, 82.0, 83.0, 143.0, 144.0, 204.0])
     cuts: list[object] = []
     ran: list[Sequence[str]] = []
 

@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,10 @@ NOT_YET = f'iifname "wg0" tcp dport {SYNCS} reject with tcp reset'
 PULSE = 1.0
 CONNECT = 2.0
 AGAIN = 10.0
+OLD = 5.0
+"""Seconds without a word after which a connection is from before the silence: whoever is back is
+noticed within ``PULSE`` and ``CONNECT``."""
+LAST_HEARD = re.compile(r"\blastrcv:(\d+)\b")
 ALIKE = ["/usr/local/sbin/replicator", "wait", "--timeout"]
 PURGE = ["/usr/local/sbin/mail-journal", "rejoin", "--no-start", "--apply"]
 REPLAY = ["/usr/local/sbin/mail-journal", "replay", "--apply", "--mailboxes"]
@@ -140,6 +145,10 @@ class Watch:
         self._due = now + AGAIN
         return "replay"
 
+    def worked(self, now: float) -> None:
+        """Take note that nobody has listened until now: that is no silence, and no standstill."""
+        self._hearing = self._hearing.heard(now)
+
     def unfinished(self) -> None:
         """Remember that the last thing decided on was not done: it will be again."""
         self._away = True
@@ -159,12 +168,28 @@ def _connects(address: str, port: int) -> bool:
 
 
 def cut(settings: Settings) -> None:
-    """End every connection with a peer that was silent: it may know nothing of them any more.
+    """End every old connection with a peer that was silent: it may know nothing of them any more.
 
     Dovecot's half of a synchronisation waits for the other half for ever, and holds the mailbox.
+    What has begun since the peer is back stays. One that ends half-way may have given messages new
+    numbers on one side alone, and the next takes those that the other lacks for deleted.
     """
-    command = ["ss", "-K", "-Htn", "dst", settings.peer]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    for here, there in old(said(["ss", "-tinHO", "dst", settings.peer])):
+        said(["ss", "-K", "-Htn", "src", here, "dst", there])
+
+
+def old(listed: str) -> Iterator[tuple[str, str]]:
+    """Yield both ends of each connection in which nothing was heard for a while (``ss -tinHO``)."""
+    for line in listed.splitlines():
+        heard = LAST_HEARD.search(line)
+        if heard and int(heard[1]) >= OLD * 1000:
+            here, there = line.split()[3:5]
+            yield here, there
+
+
+def said(command: list[str]) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
 
 
 def say(text: str) -> None:
@@ -307,6 +332,7 @@ def look_after(settings: Settings) -> None:
                 say(f"{settings.peer} is back")
             if settings.tidies and (run([*ALIKE, "60"]) or tidy()):
                 watch.unfinished()
+            watch.worked(time.monotonic())
         time.sleep(PULSE)
 
 
