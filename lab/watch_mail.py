@@ -66,7 +66,6 @@ class MailBudget:
         doubled: messages that people elsewhere may get twice.
         revived: what people have thrown away, or filed elsewhere, that may be there again: no
             loss, but a nuisance.
-        disputed: messages that may have other flags than they were given.
         alike: seconds after the end within which both servers must hold the same; None where
             there is one server.
     """
@@ -82,7 +81,6 @@ class MailBudget:
     unsynced: float = 0.0
     doubled: int = 0
     revived: int = 0
-    disputed: int = 0
     alike: float | None = None
 
 
@@ -258,6 +256,5 @@ def verdicts(
             refused=budget.refused,
             unsynced=budget.unsynced,
             revived=budget.revived,
-            disputed=budget.disputed,
         ),
     )

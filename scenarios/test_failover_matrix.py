@@ -19,6 +19,7 @@ from lab.pair.trial import trial
 # What takes a whole host is in test_return.py.
 CELLS = [cell for cell in matrix() if all(strike.kind != Kind.WIPED for strike in cell.strikes)]
 
+
 class Pair:
     """A lab in which both serve, put back only when somebody has left it otherwise.
 

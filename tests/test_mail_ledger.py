@@ -392,20 +392,6 @@ def test_what_nobody_filed_may_not_be_there_twice_however_much_may_come_back() -
     assert twice.reasons == ("1 there more than once: gp-1",)
 
 
-def test_flags_that_two_sides_disputed_are_counted_and_allowed_for() -> None:
-    history = History.of(
-        [changed("append", "gp-1", "INBOX"), changed("flag", "gp-1", "INBOX", "", "\\Seen", at=2)]
-    )
-    there = Census(messages=(found("gp-1"),))
-
-    def judged(disputed: int) -> Verdict:
-        return changes_balance(history, users=USERS, census=there, subject="c", disputed=disputed)
-
-    assert judged(0).reasons == ("1 with other flags: gp-1 of kari",)
-    assert judged(1).outcome is Outcome.OK
-    assert judged(1).notes == ("1 have other flags than they were given",)
-
-
 def test_what_is_gone_did_not_come_back() -> None:
     history = History.of([changed("append", "gp-1", "INBOX")])
     lost = changes_balance(history, users=USERS, census=Census(), subject="c", revived=9)

@@ -33,7 +33,6 @@ class Cost:
         unsynced: seconds before a fault in which a change of flags and folders may be lost.
         revived: what was thrown away, or filed elsewhere, that may be there again: whoever dies
             takes with it what the replicator had not looked after yet.
-        disputed: messages that may have other flags than they were given.
         alike: seconds from the healing until both sides hold the same.
     """
 
@@ -47,7 +46,6 @@ class Cost:
     refused: int = 0
     unsynced: float = 0.0
     revived: int = 1
-    disputed: int = 0
     alike: float = 60.0
 
     def __str__(self) -> str:
@@ -95,7 +93,6 @@ class Cost:
             refused=self.refused,
             unsynced=self.unsynced,
             revived=self.revived,
-            disputed=self.disputed,
             alike=self.alike,
         )
 

@@ -79,8 +79,9 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         Kind.FULL: Cost(unread=unread, refused=30),
         # Its services are started again, at both ends of it.
         Kind.CLOCK: Cost(first=first, unread=unread),
-        # Both sides were written to: of two that went different ways the replicator keeps both.
-        Kind.PARTITION: Cost(revived=8, disputed=4, alike=15.0),
+        # Both sides were written to: of what went different ways both stay, and who wants to file
+        # what the other side has filed is told.
+        Kind.PARTITION: Cost(refused=5, revived=3, alike=15.0),
         Kind.DRAIN: Cost(),
         Kind.WIPED: dead | Cost(alike=300.0),
     }  # fmt: skip

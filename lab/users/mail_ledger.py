@@ -142,7 +142,6 @@ def changes_balance(
     refused: int = 0,
     unsynced: float = 0.0,
     revived: int = 0,
-    disputed: int = 0,
 ) -> Verdict:
     """Judge whether mailboxes are as their owners left them, and as their programs know them.
 
@@ -155,7 +154,6 @@ def changes_balance(
         unsynced: seconds before a fault in which a confirmed change may be lost.
         revived: messages, folders and subscriptions that may be there although somebody has
             thrown them away, or filed them elsewhere.
-        disputed: messages that may have other flags than they were given.
     """
     books, here = kept(history, users, unsynced=unsynced), held(census)
     faults: defaultdict[str, set[str]] = defaultdict(set)
@@ -163,9 +161,6 @@ def changes_balance(
     if len(back) <= revived:
         for what in faults:
             faults[what] -= back
-    others = set(faults[_FLAGS])
-    if len(others) <= disputed:
-        faults[_FLAGS].clear()
     if len(books.refused) > refused:
         faults["changes refused"] |= set(books.refused)
     void = _void(history, users, seconds=unsynced)
@@ -181,10 +176,7 @@ def changes_balance(
         subject=subject,
         outcome=outcome,
         reasons=tuple(reasons),
-        notes=(
-            *([f"{len(back)} came back that were thrown away"] if back else []),
-            *([f"{len(others)} have other flags than they were given"] if others else []),
-        ),
+        notes=(f"{len(back)} came back that were thrown away",) if back else (),
         figures=Figures(total=confirmed, failed=sum(map(len, faults.values()))),
     )
 
