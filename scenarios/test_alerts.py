@@ -32,15 +32,13 @@ HOUR_SECONDS = 3600
 @pytest.fixture(scope="module")
 def watched(lab_at: Callable[[str], Lab]) -> Lab:
     """Return a lab that is watched, with nothing wrong."""
-    lab = lab_at(STEPS[-1].name)
-    # Both have just started: mail is served when they have compared their mailboxes.
+    return lab_at(STEPS[-1].name)
+
+
+def nothing_is_wrong(lab: Lab) -> None:
+    """Wait until both serve, and no alert fires."""
+    # A host that comes back serves mail when it has compared its mailboxes with the other's.
     served(lab, within=WITHIN_SECONDS, begun=time.monotonic())
-    nothing_fires(lab)
-    return lab
-
-
-def nothing_fires(lab: Lab) -> None:
-    """Wait until no alert fires."""
     monitoring = Monitoring(ssh=lab.ssh, host=lab.fleet.control.name)
     until(lambda: not monitoring.firing(), seconds=2 * WITHIN_SECONDS, what="quiet")
 
@@ -60,7 +58,7 @@ def until(true: Callable[[], bool], *, seconds: float, what: str) -> float:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in TABLE])
 def test_the_right_alert_reaches_the_mailbox_and_no_other(watched: Lab, row: Row) -> None:
-    nothing_fires(watched)
+    nothing_is_wrong(watched)
     since = time.time()
     expected = set(row.alerts)
     told_after = 0.0
@@ -86,7 +84,7 @@ def test_the_right_alert_reaches_the_mailbox_and_no_other(watched: Lab, row: Row
 
 
 def test_in_an_hour_of_quiet_nothing_is_told(watched: Lab) -> None:
-    nothing_fires(watched)
+    nothing_is_wrong(watched)
     since = time.time()
     time.sleep(HOUR_SECONDS)  # the quiet itself
     assert told(watched, since=since) == []

@@ -172,3 +172,17 @@ def test_a_metric_may_have_a_label_of_any_name(look: ModuleType) -> None:
         'fleet_lookup_ok{name="www.a.example"} 1',
         'fleet_lookup_ok{name="a.example"} 0',
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "program"), [("queue", "POSTQUEUE"), ("powerdns", "PDNS_CONTROL")]
+)
+def test_a_service_that_does_not_run_is_nothing_that_failed_to_be_measured(
+    metrics: ModuleType, monkeypatch: pytest.MonkeyPatch, part: str, program: str
+) -> None:
+    monkeypatch.setattr(metrics, program, Path("/bin/false"))
+    monkeypatch.setattr(metrics, "runs", lambda _: False)
+    assert list(getattr(metrics, part)()) == []
+    monkeypatch.setattr(metrics, "runs", lambda _: True)
+    with pytest.raises(metrics.subprocess.CalledProcessError):
+        list(getattr(metrics, part)())

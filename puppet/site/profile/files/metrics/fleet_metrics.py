@@ -100,6 +100,11 @@ def said(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=5).stdout
 
 
+def runs(unit: str) -> bool:
+    """Whether a unit is active: one that is not has nothing to tell, and others tell that."""
+    return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+
+
 def summary(text: str) -> dict[str, str]:
     """Return Puppet's summary of its last run, YAML of two levels: section.key -> text."""
     found, section = {}, ""
@@ -212,7 +217,7 @@ def mesh(peers: Mapping[str, str], port: int) -> Iterator[Sample]:
 
 def queue() -> Iterator[Sample]:
     """Tell how much mail waits to be delivered, and for how long."""
-    if not POSTQUEUE.exists():
+    if not POSTQUEUE.exists() or not runs("postfix.service"):
         return
     waiting = [json.loads(line) for line in said(str(POSTQUEUE), "-j").splitlines()]
     oldest = max((time.time() - each["arrival_time"] for each in waiting), default=0.0)
@@ -228,7 +233,7 @@ def queue() -> Iterator[Sample]:
 
 def powerdns() -> Iterator[Sample]:
     """Tell what PowerDNS has counted since it started."""
-    if not PDNS_CONTROL.exists():
+    if not PDNS_CONTROL.exists() or not runs("pdns.service"):
         return
     counted = dict(
         each.split("=", 1)
