@@ -129,7 +129,7 @@ class GameDays:
         began = time.monotonic()
         done: list[Measured] = []
         for number, each in enumerate(day.rounds, start=1):
-            when = clock(time.monotonic() - began)
+            when = clock(round(time.monotonic() - began))
             say(f"[bold]Round {number} of {len(day.rounds)}[/] at {when}: {each}")
             done.append(self._round(day, each, number))
             say(line(done[-1]))
