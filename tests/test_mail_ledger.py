@@ -413,7 +413,10 @@ def test_what_people_elsewhere_get_twice_is_counted_and_allowed_for() -> None:
     assert lost.outcome is Outcome.FAIL
 
 
-@pytest.mark.parametrize(("at", "outcome"), [(4.5, Outcome.OK), (3.0, Outcome.FAIL)])
+@pytest.mark.parametrize(
+    ("at", "outcome"),
+    [(4.5, Outcome.OK), (5.3, Outcome.OK), (3.0, Outcome.FAIL), (6.5, Outcome.FAIL)],
+)
 def test_a_number_given_just_before_a_death_may_be_given_again(at: float, outcome: Outcome) -> None:
     history = History.of(
         [

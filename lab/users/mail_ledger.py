@@ -255,12 +255,16 @@ def _sightings(history: History, users: MailUsers) -> Iterator[tuple[str, Operat
 
 
 def _void(history: History, users: MailUsers, *, seconds: float) -> frozenset[tuple[str, int]]:
-    """Return owner and number of what was shown just before a fault, and may be another's now."""
+    """Return owner and number of what was shown around a fault, and may be another's now.
+
+    Just before it; and as long behind it: a server that hears nothing any more still shows what
+    had come to it.
+    """
     spans = unsettled(history, seconds=seconds)
     return frozenset(
         (owner, int(item.detail.split()[2]))
         for owner, item in _sightings(history, users)
-        if any(item.end_ns in span for span in spans)
+        if any(span.start <= item.end_ns < span.stop + round(seconds * _NS) for span in spans)
     )
 
 
