@@ -21,7 +21,7 @@ _VOLUME_MB: Final = 64
 
 _SUBJECT: Final = f"""
 cd {FOREIGN_MAIL}
-find . -type f -newermt "@$1" -exec awk '
+find . -path ./tmp -prune -o -type f -newermt "@$1" -exec awk '
     FNR == 1 {{ subject = 0 }}
     /^$/ {{ nextfile }}
     /^Subject: / {{ print; subject = 1; next }}

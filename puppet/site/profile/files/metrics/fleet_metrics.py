@@ -3,7 +3,7 @@
 
     fleet-metrics DIRECTORY   write DIRECTORY/fleet.prom anew, all at once
 
-It is run every half minute. /etc/fleet-metrics.json says who the peers are. What cannot be found
+It is run every twenty seconds. /etc/fleet-metrics.json says who the peers are. What cannot be found
 out is left out and named in fleet_metrics_failed, so that nobody takes silence for health.
 """
 
