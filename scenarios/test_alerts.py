@@ -1,8 +1,7 @@
 """Faults and alerts: the right one reaches a mailbox outside, its end too, and no other.
 
 Budgets: 90 s from the fault to the mailbox, 90 s from healing to the end; nothing in a quiet
-hour; the death of Tromsø is noticed outside within three minutes. All are slow until the table was
-seen to pass: a few rows in continuous integration are owed.
+hour; the death of Tromsø is noticed outside within three minutes. All are slow.
 """
 
 from __future__ import annotations

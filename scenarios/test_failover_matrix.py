@@ -1,8 +1,8 @@
 """Oslo and Bergen under every fault, each with users of everything outside.
 
 Budgets: those of `lab/pair/matrix.py`, a line each; whatever happens no accepted message is lost,
-nobody relays, and afterwards both hold the same. Continuous integration plays each kind of fault
-once.
+nobody relays, and afterwards both hold the same. Continuous integration plays those of
+`_CHOSEN` there.
 """
 
 from __future__ import annotations
