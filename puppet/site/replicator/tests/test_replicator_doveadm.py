@@ -133,6 +133,12 @@ def test_a_folder_is_found_by_its_whole_name():
         assert doveadm.folder(KARI, "Ferdig") is None
 
 
+@pytest.mark.parametrize("said", [None, 7, {}, ["Ferdig"]])
+def test_what_is_no_list_of_folders_is_an_error(said):
+    with dovecot(Api(response(said))) as doveadm, pytest.raises(DoveadmError, match="not a list"):
+        doveadm.folder(KARI, "Ferdig")
+
+
 def test_a_folder_is_thrown_away_with_what_is_in_it_and_with_nothing_else():
     api = Api(response([]), response([]))
     with dovecot(api) as doveadm:

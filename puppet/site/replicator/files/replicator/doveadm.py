@@ -105,8 +105,10 @@ class Doveadm:
         # Without a star it is an error, in Dovecot's log as well, if there is none.
         asked = {"user": user, "field": ["guid"], "mailboxMask": [f"{name}*"]}
         answer = self._ask("mailboxStatus", asked)
-        rows = answer if isinstance(answer, list) else []
-        return next((str(row["guid"]) for row in rows if row.get("mailbox") == name), None)
+        if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+            raise DoveadmError("doveadm mailboxStatus: not a list of folders")
+        found = (row.get("guid", "") for row in answer if row.get("mailbox") == name)
+        return next(map(str, found), None)
 
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         """Take away a folder with what is in it, unless it is another one by now.
