@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
@@ -18,6 +19,7 @@ from standin import StandIn
 
 from lab.errors import Exit
 from lab.faults import Faults
+from lab.lab import Lab
 from lab.promote.rollout import RolledBackError
 from lab.verdict import Budget, Outcome
 from lab.watch import Watch
@@ -25,27 +27,47 @@ from lab.watch import Watch
 NOBODY_NOTICES = Budget(failed=0, at_least=500)
 OSLO_WAS_AWAY = Budget(failed=10_000, gap=40, at_least=500)
 AWAY_SECONDS = 8
+RUNNING = "/var/cache/puppet/state/agent_catalog_run.lock"
 LONGEST_SECONDS = 45  # what a promotion to two hosts takes here, from the lock to the last word
 
+Strike = Callable[[Lab, AbstractContextManager[None], str], threading.Thread]
 
-def for_a_while(fault: AbstractContextManager[None]) -> threading.Thread:
-    """Let a fault happen now, and heal while the promotion goes on."""
+
+def for_a_while(lab: Lab, fault: AbstractContextManager[None], host: str) -> threading.Thread:
+    """Let a fault happen now, and heal while the promotion goes on.
+
+    A connection that is open already might wait until the host is back, and go on there.
+    """
     fault.__enter__()
+    lab.ssh.forget(host)
     healing = threading.Timer(AWAY_SECONDS, lambda: fault.__exit__(None, None, None))
     healing.start()
     return healing
 
 
+def while_puppet_runs(lab: Lab, fault: AbstractContextManager[None], host: str) -> threading.Thread:
+    """Let a fault happen as soon as Puppet is at work on the host."""
+    awaited = f"until [ -s {RUNNING} ]; do sleep 0.1; done"
+
+    def strike() -> None:
+        lab.engine.run(host, ["timeout", "30", "sh", "-c", awaited], timeout=40)
+        for_a_while(lab, fault, host).join()
+
+    striking = threading.Thread(target=strike)
+    striking.start()
+    return striking
+
+
 @pytest.mark.parametrize(
-    ("victim", "moment", "budget"),
+    ("victim", "moment", "strike", "budget"),
     [
-        ("tromso", "Switch tromso", NOBODY_NOTICES),
-        ("oslo", "Change oslo", OSLO_WAS_AWAY),
+        ("tromso", "Switch tromso", for_a_while, NOBODY_NOTICES),
+        ("oslo", "Change oslo", while_puppet_runs, OSLO_WAS_AWAY),
     ],
     ids=["the control host at the switch", "a host while it is changed"],
 )
 def test_a_host_that_dies_brings_everybody_back(
-    standin: StandIn, victim: str, moment: str, budget: Budget
+    standin: StandIn, victim: str, moment: str, strike: Strike, budget: Budget
 ) -> None:
     standin.journal(321 if victim == "oslo" else 322)
     standin.prove()
@@ -53,7 +75,8 @@ def test_a_host_that_dies_brings_everybody_back(
     with Watch(lab=standin.lab, title=f"{victim} dies at: {moment}", budget=budget) as watch:
         faults = Faults(lab=standin.lab, marks=watch.marks)
         report = AtTask(
-            title=moment, action=lambda: healing.append(for_a_while(faults.power_loss(victim)))
+            title=moment,
+            action=lambda: healing.append(strike(standin.lab, faults.power_loss(victim), victim)),
         )
         promotion = standin.promotion(report=report)
         preview = promotion.preview()
