@@ -435,3 +435,24 @@ def test_a_number_given_just_before_a_death_may_be_given_again(at: float, outcom
         changes_balance(history, users=USERS, census=there, subject="c", unsynced=1.0),
     ]
     assert max(each.outcome for each in judged) is outcome
+
+
+@pytest.mark.parametrize(("at", "shown"), [(4.5, 6.0), (3.0, 50.0)])
+def test_a_message_under_a_number_that_died_with_a_server_is_shown_to_whoever_looks(
+    at: float, shown: float
+) -> None:
+    clash = op(SEEN, "r", "INBOX", ok=False, at=6.0, detail="INBOX 5 is gp-2@far, and was gp-1@far")
+    history = History.of(
+        [
+            sent("gp-1"),
+            sent("gp-2"),
+            seen("gp-1", 5, at=at),
+            dies(5.0),
+            clash,
+            seen("gp-2", 9, at=50.0),
+        ]
+    )
+    there = Census(messages=(found("gp-1", uid=8), found("gp-2", uid=9)))
+    verdict = mail_balance(history, users=USERS, census=there, subject="m", unsynced=1.0)
+    assert verdict.outcome is Outcome.OK
+    assert verdict.figures.slowest == pytest.approx(shown)

@@ -7,22 +7,22 @@ not come back. What people did to their mailboxes must be as the server last con
 from __future__ import annotations
 
 import re
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lab.users.mail_books import ABSENT, Books, Place, kept, unsettled
+from lab.users.mail_books import ABSENT, Books, Place, kept
 from lab.users.mail_changes import (
     State,
     placed,
 )
-from lab.users.mail_plan import CHANGE, MAIL, SEEN, SUBMISSION
+from lab.users.mail_plan import CHANGE, MAIL, SUBMISSION
+from lab.users.mail_sightings import lateness, renumbered, spread, unshown, void_numbers
 from lab.verdict import Figures, Outcome, Verdict
 
 if TYPE_CHECKING:
-    from lab.history import History, Operation
-    from lab.users.mail_census import Census, Found
+    from lab.history import History
+    from lab.users.mail_census import Census
     from lab.users.mail_plan import MailUsers
 
 _NS: Final = 1_000_000_000
@@ -94,15 +94,15 @@ def mail_balance(
         if mark not in twice or len(twice) > doubled or what != _TWICE:
             faults[what].add(mark)
     faults["lost"] -= faults["sent back"]  # somebody was told
-    void = _void(history, users, seconds=unsynced)
-    for mark in _unshown(history, users, census, void):
+    void = void_numbers(history, users, seconds=unsynced)
+    for mark in unshown(history, users, census, void):
         faults["never shown to whoever looks for what is new"].add(mark)
     faults["with another text"] |= {
         message.mark
         for message in census.messages
         if not message.intact and message.mark in books.sent
     }
-    delays = lateness(history, books, users)
+    delays = lateness(history, books, users, void)
     if late is not None:
         ours = taken_here(history, users)
         faults[f"later than {late:g} s"] |= {
@@ -121,7 +121,7 @@ def mail_balance(
         outcome=outcome,
         reasons=tuple(reasons),
         notes=(
-            *_of_lateness(delays),
+            *spread(delays),
             *([f"{len(twice)} came to people elsewhere twice"] if twice else []),
             *([f"{len(again)} are also where they were filed from"] if again else []),
         ),
@@ -163,8 +163,8 @@ def changes_balance(
             faults[what] -= back
     if len(books.refused) > refused:
         faults["changes refused"] |= set(books.refused)
-    void = _void(history, users, seconds=unsynced)
-    faults["numbers are not what they were"] |= set(_renumbered(history, users, census, void))
+    void = void_numbers(history, users, seconds=unsynced)
+    faults["numbers are not what they were"] |= set(renumbered(history, users, census, void))
     confirmed = sum(item.kind == CHANGE and item.ok is True for item in history.operations)
     reasons = [
         f"{len(found):,} {what}: {_some(sorted(found))}" for what, found in faults.items() if found
@@ -246,95 +246,6 @@ def _returned(books: Books, census: Census) -> Iterator[tuple[str, str]]:
             yield mark, "refused for good"
 
 
-def _sightings(history: History, users: MailUsers) -> Iterator[tuple[str, Operation]]:
-    """Yield whose mailbox it was that a message was shown in, and the moment."""
-    owners = {reader.name: reader.account.name for reader in users.readers}
-    for item in history.operations:
-        if item.kind == SEEN and item.ok and item.target in owners:
-            yield owners[item.target], item
-
-
-def _void(history: History, users: MailUsers, *, seconds: float) -> frozenset[tuple[str, int]]:
-    """Return owner and number of what was shown around a fault, and may be another's now.
-
-    Just before it; and as long behind it: a server that hears nothing any more still shows what
-    had come to it.
-    """
-    spans = unsettled(history, seconds=seconds)
-    return frozenset(
-        (owner, int(item.detail.split()[2]))
-        for owner, item in _sightings(history, users)
-        if any(span.start <= item.end_ns < span.stop + round(seconds * _NS) for span in spans)
-    )
-
-
-def _unshown(
-    history: History, users: MailUsers, census: Census, void: frozenset[tuple[str, int]]
-) -> Iterator[str]:
-    """Yield what lies in INBOX below what a reader was shown last, and was never shown to them."""
-    shown: defaultdict[str, set[str]] = defaultdict(set)
-    last: dict[str, tuple[int, int]] = {}
-    for owner, item in _sightings(history, users):
-        shown[owner].add(item.what)
-        _, validity, uid = item.detail.split()
-        last[owner] = max(last.get(owner, (0, 0)), (int(validity), int(uid)))
-    mine = {
-        item.what.split(" ")[0] for item in history.operations if item.kind in (MAIL, SUBMISSION)
-    }
-    for message in census.messages:
-        if message.owner in last and message.folder == "INBOX" and message.mark in mine:
-            known, highest = last[message.owner]
-            if (
-                message.validity == known
-                and message.uid <= highest
-                and (message.owner, message.uid) not in void
-                and message.mark not in shown[message.owner]
-            ):
-                yield message.mark
-
-
-def _renumbered(
-    history: History, users: MailUsers, census: Census, void: frozenset[tuple[str, int]]
-) -> Iterator[str]:
-    """Yield what programs would download again, or take for something else."""
-    owners = {reader.name: reader.account.name for reader in users.readers}
-    for item in history.operations:
-        number = _NUMBER.match(item.detail) if item.kind == SEEN and item.ok is False else None
-        known = number is not None and (owners.get(item.target, ""), int(number[1])) in void
-        if item.kind == SEEN and item.ok is False and not known:
-            yield f"{item.target}: {item.detail}"
-    numbers = {(message.owner, message.folder, message.uid): message for message in census.messages}
-    validities: dict[tuple[str, str], int] = {
-        (message.owner, message.folder): message.validity for message in census.messages
-    }
-    for owner, item in _sightings(history, users):
-        folder, validity, uid = item.detail.split()
-        if validities.get((owner, folder), int(validity)) != int(validity):
-            yield f"{folder} of {owner} has another UIDVALIDITY"
-        now: Found | None = numbers.get((owner, folder, int(uid)))
-        if now and now.mark != item.what and (owner, int(uid)) not in void:
-            yield f"{folder} {uid} of {owner} is {now.mark}, and was {item.what}"
-
-
-def lateness(history: History, books: Books, users: MailUsers) -> dict[str, float]:
-    """Return for each message how long it took until the last of its readers was shown it.
-
-    Servers that were written to at once give messages new numbers when they meet again, under which
-    they are shown once more: the first time counts.
-    """
-    first: dict[Place, int] = {}
-    for owner, item in _sightings(history, users):
-        place = (owner, item.what)
-        first[place] = min(first.get(place, item.end_ns), item.end_ns)
-    found: dict[str, float] = {}
-    for (_, mark), shown_ns in first.items():
-        one = books.sent.get(mark)
-        if one and one.accepted_ns is not None:
-            delay = max(0.0, (shown_ns - one.accepted_ns) / _NS)
-            found[mark] = max(found.get(mark, 0.0), delay)
-    return found
-
-
 def taken_here(history: History, users: MailUsers) -> frozenset[str]:
     """Return the marks of messages that the fleet itself has taken, not somebody on the way."""
     on_the_way = {who.name for who in users.correspondents if who.route == "handed in"}
@@ -343,13 +254,6 @@ def taken_here(history: History, users: MailUsers) -> frozenset[str]:
         for item in history.operations
         if item.kind in (MAIL, SUBMISSION) and item.ok and item.target not in on_the_way
     )
-
-
-def _of_lateness(delays: Mapping[str, float]) -> Iterator[str]:
-    values = sorted(delays.values())
-    if len(values) > 1:
-        most = statistics.quantiles(values, n=20, method="inclusive")[-1]
-        yield f"shown after at most {values[-1]:.2f} s, 95 % of them within {most:.2f} s"
 
 
 def _some(found: Sequence[str] | Iterable[str]) -> str:
