@@ -35,11 +35,15 @@ def watched(lab_at: Callable[[str], Lab]) -> Lab:
 
 
 def nothing_is_wrong(lab: Lab) -> None:
-    """Wait until both serve, and no alert fires."""
+    """Wait until both serve, no alert fires, and nothing that is over keeps one back."""
     # A host that comes back serves mail when it has compared its mailboxes with the other's.
     served(lab, within=WITHIN_SECONDS, begun=time.monotonic())
     monitoring = Monitoring(ssh=lab.ssh, host=lab.fleet.control.name)
-    until(lambda: not monitoring.firing(), seconds=2 * WITHIN_SECONDS, what="quiet")
+    until(
+        lambda: not monitoring.firing() and not monitoring.reasons(),
+        seconds=2 * WITHIN_SECONDS,
+        what="quiet",
+    )
 
 
 def until(true: Callable[[], bool], *, seconds: float, what: str) -> float:
