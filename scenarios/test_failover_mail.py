@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -32,9 +33,9 @@ TTL = 10.0
 WITHOUT = Budget(failed=1_000, gap=TTL + 5.0, at_least=200)
 # Whoever sends does so every 3 s, and tries again after half a second.
 UNSENT = Budget(failed=1_000, gap=TTL + 5.0 + 3.5)
-DEAD = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0, revived=1, alike=15.0)
-# A host that is gone cannot be compared with. What it sent out last is sent again: nobody knows.
-ALONE = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0)
+# What was changed and shown in the last second may have died with it, numbers with the messages.
+ALONE = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0, unsynced=1.0)
+DEAD = replace(ALONE, revived=1, alike=15.0)
 # The other one serves: whoever is there has to come over once.
 DRAINED = MailBudget(
     at_least=60,
