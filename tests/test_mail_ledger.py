@@ -225,7 +225,7 @@ def test_folders_and_subscriptions_are_as_they_were_left() -> None:
     name = frozenset({("kari", "A")})
     assert changes(history, folders=name, subscribed=name).outcome is Outcome.OK
     assert changes(history, folders=name).reasons == (
-        "1 folders are not as they were left: A of kari",
+        "1 folders are not as they were left: A of kari is there",
     )
     unsure = [*history, changed("unsubscribe", "", "A", ok=None, at=3)]
     assert changes(unsure, folders=name).outcome is Outcome.OK
@@ -248,7 +248,7 @@ def test_a_server_that_ran_into_a_fault_may_have_done_it_all_the_same(*, there: 
     census = Census(folders=folders)
     history = History.of([changed("create", "", "B"), fault])
     verdict = changes_balance(history, users=USERS, census=census, subject="changes", refused=1)
-    assert verdict.reasons == ("1 folders are not as they were left: B of kari",)
+    assert verdict.reasons == ("1 folders are not as they were left: B of kari is not there",)
 
 
 def test_numbers_that_change_are_told() -> None:

@@ -207,9 +207,10 @@ def _changed_folders(
             if (owner, name) in all_
         )
         if now not in allowed:
-            faults["folders are not as they were left"].add(f"{name} of {owner}")
+            found = f"{name} of {owner} is {' and '.join(sorted(now)) or 'not there'}"
+            faults["folders are not as they were left"].add(found)
             if any(each < now for each in allowed):
-                yield f"{name} of {owner}"
+                yield found
 
 
 def _of_boxes(books: Books, here: Mapping[Place, State]) -> defaultdict[str, set[str]]:
