@@ -59,16 +59,16 @@ describe 'replicator' do
   it 'tells the service where everything is' do
     expect(JSON.parse(content('/etc/replicator/settings.json'))).to eq(
       'address' => '10.83.0.10', 'peer' => '10.83.0.20', 'dsync_port' => 12_346, 'http_port' => 8083,
-      'metrics_port' => 9106, 'spool' => '/var/lib/dovecot/replicator', 'parallel' => 4, 'sweep_interval' => 3600,
-      'empty' => '/run/replicator-empty'
+      'metrics_port' => 9106, 'spool' => '/var/lib/dovecot/replicator', 'state' => '/var/lib/replicator',
+      'parallel' => 4, 'sweep_interval' => 3600, 'empty' => '/run/replicator-empty'
     )
   end
 
-  it 'is nobody, and may change nothing but its spool' do
+  it 'is nobody, and may change nothing but its spool and what it writes down itself' do
     is_expected.to contain_user('replicator').with_system(true).with_shell('/usr/sbin/nologin')
     expect(content('/etc/systemd/system/replicator.service'))
       .to match(/^User=replicator$/).and match(%r{^ReadWritePaths=/var/lib/dovecot/replicator$})
-      .and match(/^ProtectSystem=strict$/).and match(/^CapabilityBoundingSet=$/)
+      .and match(/^StateDirectory=replicator$/).and match(/^ProtectSystem=strict$/).and match(/^CapabilityBoundingSet=$/)
   end
 
   it 'is there after a boot' do

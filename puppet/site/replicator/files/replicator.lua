@@ -1,7 +1,7 @@
 -- Managed by Puppet.
 -- Dovecot's push_notification runs this in the process that has changed a mailbox. What it leaves
 -- in the spool, a file named after the user, says that the user's mail is to be synced. Which folder
--- was made or thrown away it says in an event, which Dovecot exports to the replicator.
+-- was thrown away it says in an event, which Dovecot exports to the replicator.
 
 local spool, changes
 
@@ -10,6 +10,12 @@ local spool, changes
 -- what was thrown away, and bring it back. Half of that is put aside here; nobody gets to the whole in
 -- the minute until every process opens it anew (mailbox-log.c, Dovecot 2.4.1).
 local HALF <const> = 2048
+
+-- A line of it: what happened, three bytes of nothing, the folder's GUID, when (mailbox-log.h).
+local LINE <const> = 24
+local DELETED <const> = 1
+-- Nobody writes more of them between a folder's end and the look for it.
+local LINES <const> = 16
 
 function script_init(settings)
   spool, changes = settings.spool, settings.changes
@@ -31,25 +37,47 @@ dovecot_lua_notify_event_message_read = noticed
 dovecot_lua_notify_event_message_trash = noticed
 dovecot_lua_notify_event_flags_set = noticed
 dovecot_lua_notify_event_flags_clear = noticed
+dovecot_lua_notify_event_mailbox_create = noticed
 dovecot_lua_notify_event_mailbox_rename = noticed
 dovecot_lua_notify_event_mailbox_subscribe = noticed
 dovecot_lua_notify_event_mailbox_unsubscribe = noticed
 
-local function tell(what, user, folder)
-  local event = dovecot.event()
-  event:set_name(what)
-  event:add_str("user", user.username)
-  event:add_str("folder", folder)
-  event:add_int("at", os.time())
-  event:log_debug(what .. ": " .. folder)
+-- Adds the ends of folders that a log says last: when, and the GUID.
+local function ends(path, found)
+  local log = io.open(path, "rb")
+  if log == nil then
+    return
+  end
+  local size = log:seek("end")
+  log:seek("set", math.max(0, size - size % LINE - LINES * LINE))
+  for line in log:lines(LINE) do
+    if #line == LINE and line:byte() == DELETED then
+      local guid = line:sub(5, 20):gsub(".", function(c) return string.format("%02x", c:byte()) end)
+      table.insert(found, { at = string.unpack(">I4", line, 21), guid = guid })
+    end
+  end
+  log:close()
 end
 
-function dovecot_lua_notify_event_mailbox_create(user, event)
-  tell("replicator_folder_made", user, event.mailbox)
-end
-
+-- It is in the log, or in what was put aside of it, before this is called (notify-storage.c,
+-- index-storage.c). What ended before has nothing to do with it: it may be there again.
 function dovecot_lua_notify_event_mailbox_delete(user, event)
-  tell("replicator_folder_gone", user, event.mailbox)
+  local found, last, folders = {}, 0, ""
+  ends(user.home .. "/" .. changes .. ".2", found)
+  ends(user.home .. "/" .. changes, found)
+  for _, one in ipairs(found) do
+    last = math.max(last, one.at)
+  end
+  for _, one in ipairs(found) do
+    if one.at == last then
+      folders = folders .. one.guid .. " "
+    end
+  end
+  local gone = dovecot.event()
+  gone:set_name("replicator_folder_gone")
+  gone:add_str("user", user.username)
+  gone:add_str("folders", folders)
+  gone:log_debug("thrown away: " .. event.mailbox)
 end
 
 local function exists(path)

@@ -128,6 +128,7 @@ class replicator (
           'http_port'      => $http_port,
           'metrics_port'   => $metrics_port,
           'spool'          => $spool,
+          'state'          => '/var/lib/replicator',
           'parallel'       => $parallel,
           'sweep_interval' => $sweep_interval,
           'empty'          => $empty,

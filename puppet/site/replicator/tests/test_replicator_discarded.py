@@ -1,46 +1,71 @@
-"""What is remembered of folders that were thrown away, and how one that came back is told."""
+"""What is remembered of folders that were thrown away, whatever happens to whoever remembers it."""
 
 from __future__ import annotations
 
 import pytest
 
-from replicator.discarded import Discarded, made_at
+from replicator.discarded import MOST, Discarded
+from replicator.spool import name_of
 
-KARI, PER = "kari@nordlys.example", "per@nordlys.example"
-
-
-def test_a_guid_says_when_it_was_made():
-    # As Dovecot 2.4.1 gave it to a folder on 30 November 2026 at 00:01 UTC.
-    assert made_at("50aa532075bc0c6bba1b0000b5790f77") == 1_795_996_789
+KARI, PER = "kari@nordlys.example", "per/ole@nordlys.example"
 
 
-@pytest.mark.parametrize("guid", ["", "xyz", "50aa5320"])
-def test_what_is_no_guid_is_not_guessed_at(guid):
-    with pytest.raises(ValueError, match=r"GUID|hexadecimal"):
-        made_at(guid)
+@pytest.fixture
+def discarded(tmp_path):
+    return Discarded(path=tmp_path)
 
 
-def test_what_was_thrown_away_is_remembered_until_it_is_seen_to_be_gone():
-    discarded = Discarded()
-    discarded.gone(KARI, "Ferdig", at=7)
-    discarded.gone(PER, "Ferdig", at=8)
-    assert discarded.of(KARI) == {"Ferdig": 7}
-    discarded.settle(KARI, {"Ferdig": 7})
-    assert discarded.of(KARI) == {}
-    assert discarded.of(PER) == {"Ferdig": 8}
+def test_what_was_thrown_away_is_remembered_until_it_is_seen_to_be_gone(discarded, tmp_path):
+    discarded.gone(KARI, ["a", "b"])
+    discarded.gone(PER, ["c"])
+    assert discarded.of(KARI) == {"a", "b"}
+    discarded.settle(KARI, {"a", "b"})
+    discarded.settle("nobody", {"a"})
+    assert discarded.of(KARI) == frozenset()
+    assert discarded.of(PER) == {"c"}
+    assert [each.name for each in tmp_path.iterdir()] == [name_of(PER)]
 
 
-def test_what_was_made_again_is_nobodys_to_take_away():
-    discarded = Discarded()
-    discarded.gone(KARI, "Ferdig", at=7)
-    discarded.made(KARI, "Ferdig")
-    discarded.made(PER, "Ferdig")
-    assert discarded.of(KARI) == {}
+def test_whoever_begins_anew_remembers_it(discarded, tmp_path):
+    discarded.gone(KARI, ["a"])
+    discarded.gone(PER, ["b", "c"])
+    again = Discarded(path=tmp_path)
+    assert again.of(KARI) == {"a"}
+    assert again.of(PER) == {"b", "c"}
 
 
-def test_what_was_thrown_away_once_more_meanwhile_stays_remembered():
-    discarded = Discarded()
-    discarded.gone(KARI, "Ferdig", at=7)
-    discarded.gone(KARI, "Ferdig", at=9)
-    discarded.settle(KARI, {"Ferdig": 7})
-    assert discarded.of(KARI) == {"Ferdig": 9}
+def test_what_was_thrown_away_meanwhile_stays_remembered(discarded):
+    discarded.gone(KARI, ["a"])
+    before = discarded.of(KARI)
+    discarded.gone(KARI, ["a", "b"])
+    discarded.settle(KARI, before)
+    assert discarded.of(KARI) == {"b"}
+
+
+def test_the_oldest_are_forgotten_where_there_are_too_many(discarded):
+    for number in range(MOST):
+        discarded.gone(KARI, [str(number)])
+    discarded.gone(KARI, ["0", "last"])
+    left = discarded.of(KARI)
+    assert len(left) == MOST
+    assert {"0", "last"} < left
+    assert "1" not in left
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "{}", "7", "\udcff"])
+def test_what_makes_no_sense_is_forgotten(tmp_path, text):
+    (tmp_path / KARI).write_text(text, errors="surrogateescape")
+    (tmp_path / ".new-x").write_text("{")
+    discarded = Discarded(path=tmp_path)
+    assert discarded.of(KARI) == frozenset()
+    discarded.gone(KARI, ["a"])
+    assert Discarded(path=tmp_path).of(KARI) == {"a"}
+
+
+def test_what_cannot_be_written_down_is_remembered_all_the_same(tmp_path):
+    path = tmp_path / "gone"
+    path.mkdir()
+    discarded = Discarded(path=path)
+    path.rmdir()
+    discarded.gone(KARI, ["a"])
+    assert discarded.of(KARI) == {"a"}

@@ -126,17 +126,17 @@ def test_users_are_listed():
         assert doveadm.users("nobody") == []
 
 
-def test_a_folder_is_found_by_its_whole_name():
+def test_folders_are_known_by_their_guids():
     rows = [{"mailbox": "Ferdig/2025", "guid": "b"}, {"mailbox": "Ferdig", "guid": "a"}]
     with dovecot(Api(response(rows), response([]))) as doveadm:
-        assert doveadm.folder(KARI, "Ferdig") == "a"
-        assert doveadm.folder(KARI, "Ferdig") is None
+        assert doveadm.folders(KARI) == {"a": "Ferdig", "b": "Ferdig/2025"}
+        assert doveadm.folders(KARI) == {}
 
 
 @pytest.mark.parametrize("said", [None, 7, {}, ["Ferdig"]])
 def test_what_is_no_list_of_folders_is_an_error(said):
     with dovecot(Api(response(said))) as doveadm, pytest.raises(DoveadmError, match="not a list"):
-        doveadm.folder(KARI, "Ferdig")
+        doveadm.folders(KARI)
 
 
 def test_a_folder_is_thrown_away_with_what_is_in_it_and_with_nothing_else():

@@ -33,8 +33,8 @@ class Dovecot:
     answers: dict[str, list[DoveadmError]] = field(default_factory=dict)
     free: threading.Event = field(default_factory=threading.Event)
     down: bool = False
-    folders: dict[str, str] = field(default_factory=dict)
-    thrown_away: list[str] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)
+    dumb: bool = False
 
     def __post_init__(self) -> None:
         self.free.set()
@@ -57,14 +57,15 @@ class Dovecot:
         assert user not in self.synced
         self.received.append(user)
 
-    def folder(self, user: str, name: str) -> str | None:
+    def folders(self, user: str) -> dict[str, str]:
         del user
-        return self.folders.get(name)
+        if self.dumb:
+            raise DoveadmError("it does not say", code=75)
+        return dict(self.held)
 
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         del user
-        assert self.folders.pop(name) == guid
-        self.thrown_away.append(name)
+        assert self.held.pop(guid) == name
 
     def users(self, mask: str = "*") -> list[str]:
         return [user for user in self.known if mask in ("*", user)]
@@ -113,8 +114,9 @@ def greet(server: socket.socket) -> None:
 
 @asynccontextmanager
 async def serving(tmp_path: Path, dovecot: Dovecot) -> AsyncIterator[Running]:
-    spool = tmp_path / "spool"
+    spool, state = tmp_path / "spool", tmp_path / "state"
     spool.mkdir(exist_ok=True)
+    state.mkdir(exist_ok=True)
     with (
         closing(socket.create_server(("127.0.0.1", 0))) as peer,
         closing(socket.create_server(("127.0.0.1", 0))) as free,
@@ -129,6 +131,7 @@ async def serving(tmp_path: Path, dovecot: Dovecot) -> AsyncIterator[Running]:
             http_port=port_of(peer),
             metrics_port=port,
             spool=str(spool),
+            state=str(state),
             parallel=2,
             sweep_interval=3600,
             empty=str(tmp_path / "empty"),
@@ -331,52 +334,58 @@ def test_what_dovecot_says_of_a_sieve_script_causes_a_sync(tmp_path):
     run(scenario)
 
 
-def guid(*, made_at: int) -> str:
-    return (bytes(4) + made_at.to_bytes(4, "little") + bytes(8)).hex()
-
-
-def test_a_folder_that_comes_back_is_taken_away_and_one_that_was_made_again_is_not(tmp_path):
-    folders = {"back": guid(made_at=99), "again": guid(made_at=101), "here": guid(made_at=99)}
-    said = [
-        *(("replicator_folder_gone", {"folder": each, "at": 100}) for each in folders),
-        ("replicator_folder_made", {"folder": "here"}),
-    ]
+def test_a_folder_that_comes_back_is_taken_away_whatever_it_is_called_and_no_other(tmp_path):
+    folders = {"one": "back", "two": "back-temp-1", "three": "again"}
 
     async def scenario() -> None:
-        dovecot = Dovecot(folders=folders)
+        dovecot = Dovecot(held=folders)
         async with serving(tmp_path, dovecot) as it:
             dovecot.free.clear()
             it.mark(KARI)
             await it.until(lambda: dovecot.at_once)
             _, writer = await asyncio.open_unix_connection(tmp_path / "events")
-            for event, about in said:
-                line = json.dumps({"event": event, "fields": {"user": KARI} | about})
-                writer.write(line.encode() + b"\n")
-            await it.until(lambda: it.service.discarded.of(KARI) == {"back": 100, "again": 100})
+            about = {"user": KARI, "folders": "one two four "}
+            line = json.dumps({"event": "replicator_folder_gone", "fields": about})
+            writer.write(line.encode() + b"\n")
+            await it.until(lambda: it.service.discarded(KARI) == {"one", "two", "four"})
             dovecot.free.set()
-            await it.until(lambda: not it.service.discarded.of(KARI))
+            await it.until(lambda: not it.service.discarded(KARI))
             await it.until(lambda: it.report().healthy)
-            assert dovecot.thrown_away == ["back"]
-            assert set(folders) == {"again", "here"}
+            assert folders == {"three": "again"}
             # The one under way, the one that finds it, the one that sees it gone.
             assert dovecot.synced == [KARI, KARI, KARI]
             page = (await http(it.port, b"GET /metrics HTTP/1.1\r\n\r\n")).decode()
-            assert "\nreplicator_folders_came_back_total 1\n" in page
+            assert "\nreplicator_folders_came_back_total 2\n" in page
             writer.close()
+
+    run(scenario)
+
+
+def test_whoever_dies_before_they_have_looked_looks_when_they_are_back(tmp_path):
+    async def scenario() -> None:
+        dovecot = Dovecot(known=[KARI], down=True)
+        async with serving(tmp_path, dovecot) as it:
+            it.service.gone(KARI, ["one"])
+        # Meanwhile the peer has given it back.
+        dovecot.held["one"], dovecot.down = "back", False
+        async with serving(tmp_path, dovecot) as it:
+            await it.until(lambda: not it.service.discarded(KARI))
+            assert not dovecot.held
 
     run(scenario)
 
 
 def test_a_sync_has_worked_even_if_nobody_says_what_is_gone(tmp_path):
     async def scenario() -> None:
-        dovecot = Dovecot(folders={"silent": "no GUID"})
+        dovecot = Dovecot(held={"one": "silent"}, dumb=True)
         async with serving(tmp_path, dovecot) as it:
-            it.service.gone(KARI, "silent", at=100)
+            it.service.gone(KARI, ["one"])
             await it.until(lambda: it.report().healthy and dovecot.synced)
-            assert it.service.discarded.of(KARI) == {"silent": 100}
-            dovecot.folders.clear()
+            assert it.service.discarded(KARI) == {"one"}
+            dovecot.dumb = False
             it.mark(KARI)
-            await it.until(lambda: not it.service.discarded.of(KARI))
+            await it.until(lambda: not it.service.discarded(KARI))
+            assert not dovecot.held
 
     run(scenario)
 

@@ -2,7 +2,7 @@
 
 None takes more than few bytes at a time from whoever comes, nor lets more than so many in at once.
 Dovecot comes to its door with what its markers do not say, changes of Sieve scripts, and which
-folders were made and thrown away: an event a line
+folders were thrown away: an event a line
 (https://doc.dovecot.org/2.4.1/core/config/events/export.html).
 """
 
@@ -84,9 +84,7 @@ class Control:
             user = str(about["user"])
             match event["event"]:
                 case "replicator_folder_gone":
-                    self._service.gone(user, str(about["folder"]), at=int(about["at"]))
-                case "replicator_folder_made":
-                    self._service.made(user, str(about["folder"]))
+                    self._service.gone(user, str(about["folders"]).split())
                 case _:
                     self._service.require([user])
 

@@ -10,55 +10,82 @@ branch in August 2026):
   old one held is lost. :file:`replicator.lua` puts it aside before.
 
 Then the folder is taken for one that is new on the other server, and made here again, as it was:
-with the GUID that it had. One that somebody has made since has another, and a later one.
+with the GUID that it had, which no other folder has.
+
+It is written down, one file a user: whoever dies before they have looked looks when they are back.
+What was written in the last moment may be lost with the power, as it may in Dovecot's log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import logging
+from collections.abc import Collection
+from pathlib import Path
 from typing import Final
 
-_LENGTH: Final = 16
-_SECONDS: Final = slice(4, 8)
-"""Where Dovecot's GUIDs hold the second in which they were made (``guid_128_generate``)."""
+from replicator.spool import name_of, user_of
 
+LOG = logging.getLogger("replicator")
 
-def made_at(guid: str) -> int:
-    """Return when a GUID was made, in seconds since the epoch.
+MOST: Final = 1000
+"""Folders of one user that are remembered; the oldest are forgotten first."""
 
-    Raises:
-        ValueError: it is none of Dovecot's.
-    """
-    made = bytes.fromhex(guid)
-    if len(made) != _LENGTH:
-        raise ValueError(f"not a GUID: {guid!r}")
-    return int.from_bytes(made[_SECONDS], "little")
+_NEW: Final = ".new-"
 
 
 class Discarded:
-    """What has been thrown away, by whom, and when."""
+    """What has been thrown away, and by whom: GUIDs of folders."""
 
-    def __init__(self) -> None:
-        """Make an empty one."""
-        self._folders: dict[str, dict[str, int]] = {}
+    def __init__(self, *, path: Path) -> None:
+        """Take up what is written down in a directory that is there.
 
-    def gone(self, user: str, folder: str, *, at: int) -> None:
-        """Take note that a folder was thrown away, at so many seconds since the epoch."""
-        self._folders.setdefault(user, {})[folder] = at
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._path = path
+        self._folders: dict[str, list[str]] = {}
+        for file in path.iterdir():
+            user = user_of(file.name)
+            if user and (folders := _read(file)):
+                self._folders[user] = folders
 
-    def made(self, user: str, folder: str) -> None:
-        """Take note that there is one of that name again."""
-        self._folders.get(user, {}).pop(folder, None)
+    def gone(self, user: str, folders: Collection[str]) -> None:
+        """Take note that folders were thrown away."""
+        left = [each for each in self._folders.get(user, []) if each not in folders]
+        self._keep(user, [*left, *folders][-MOST:])
 
-    def of(self, user: str) -> dict[str, int]:
-        """Return what a user has thrown away, each with its time."""
-        return dict(self._folders.get(user, {}))
+    def of(self, user: str) -> frozenset[str]:
+        """Return what a user has thrown away."""
+        return frozenset(self._folders.get(user, []))
 
-    def settle(self, user: str, folders: Mapping[str, int]) -> None:
-        """Forget these, but for what was thrown away once more since."""
-        left = self._folders.get(user, {})
-        for folder, at in folders.items():
-            if left.get(folder) == at:
-                del left[folder]
-        if not left:
-            self._folders.pop(user, None)
+    def settle(self, user: str, folders: Collection[str]) -> None:
+        """Forget these."""
+        before = self._folders.get(user, [])
+        left = [each for each in before if each not in folders]
+        if left != before:
+            self._keep(user, left)
+
+    def _keep(self, user: str, folders: list[str]) -> None:
+        name = name_of(user)
+        try:
+            if folders:
+                self._folders[user] = folders
+                new = self._path / f"{_NEW}{name}"
+                new.write_text(json.dumps(folders))
+                new.rename(self._path / name)
+            else:
+                self._folders.pop(user, None)
+                (self._path / name).unlink(missing_ok=True)
+        except OSError as error:
+            LOG.error("what was thrown away is not written down: %s", error)  # noqa: TRY400
+
+
+def _read(file: Path) -> list[str]:
+    """Return what is written down; nothing where that makes no sense."""
+    try:
+        folders = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        LOG.warning("%s is not understood, and forgotten: %s", file, error)
+        return []
+    return [str(each) for each in folders] if isinstance(folders, list) else []

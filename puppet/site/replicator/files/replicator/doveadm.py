@@ -96,19 +96,17 @@ class Doveadm:
                     raise DoveadmError("a message has left meanwhile", code=CHANGED) from error
                 raise
 
-    def folder(self, user: str, name: str) -> str | None:
-        """Return the GUID of a user's folder; none if there is no such folder.
+    def folders(self, user: str) -> dict[str, str]:
+        """Return the names of a user's folders, by their GUIDs.
 
         Raises:
             DoveadmError: Dovecot does not say.
         """
-        # Without a star it is an error, in Dovecot's log as well, if there is none.
-        asked = {"user": user, "field": ["guid"], "mailboxMask": [f"{name}*"]}
+        asked = {"user": user, "field": ["guid"], "mailboxMask": ["*"]}
         answer = self._ask("mailboxStatus", asked)
         if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
             raise DoveadmError("doveadm mailboxStatus: not a list of folders")
-        found = (row.get("guid", "") for row in answer if row.get("mailbox") == name)
-        return next(map(str, found), None)
+        return {str(row.get("guid")): str(row.get("mailbox")) for row in answer}
 
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         """Take away a folder with what is in it, unless it is another one by now.

@@ -40,7 +40,11 @@ class Service:
     """Replicates until it is stopped."""
 
     def __init__(self, *, settings: Settings, doveadm: Doveadm) -> None:
-        """Make one that has not begun; inside the event loop that it runs in."""
+        """Make one that has not begun; inside the event loop that it runs in.
+
+        Raises:
+            OSError: what it has written down cannot be read.
+        """
         self._settings = settings
         self._doveadm = doveadm
         self._spool = Spool(path=Path(settings.spool))
@@ -53,7 +57,7 @@ class Service:
         )
         if self._machine.empty:
             LOG.info("this host has never had the mailboxes: it only receives at first")
-        self.discarded = Discarded()
+        self._discarded = Discarded(path=Path(settings.state))
         self._timer: asyncio.TimerHandle | None = None
         self._errors: dict[str, str] = {}
         self._probing = False
@@ -93,14 +97,14 @@ class Service:
         self._machine.require(users, now=self._loop.time())
         self._turn()
 
-    def gone(self, user: str, folder: str, *, at: int) -> None:
-        """Take note that a user has thrown a folder away, at so many seconds since the epoch."""
-        self.discarded.gone(user, folder, at=at)
+    def gone(self, user: str, folders: Collection[str]) -> None:
+        """Take note that a user has thrown folders away, which had these GUIDs."""
+        self._discarded.gone(user, folders)
         self.require([user])
 
-    def made(self, user: str, folder: str) -> None:
-        """Take note that a user has made a folder."""
-        self.discarded.made(user, folder)
+    def discarded(self, user: str) -> frozenset[str]:
+        """Return what a user has thrown away that has not been seen to be gone."""
+        return self._discarded.of(user)
 
     def report(self) -> report.Report:
         """Say how it stands."""
@@ -162,7 +166,7 @@ class Service:
             failed = Result(outcome=Outcome.FAILED, reached=None, error=str(error))
             self._loop.call_soon(self._finished, job, failed)
             return
-        thrown = self.discarded.of(job.user)
+        thrown = self.discarded(job.user)
         self._aside(
             lambda: sync(self._doveadm, job, thrown=thrown),
             lambda result: self._finished(job, result),
@@ -175,7 +179,7 @@ class Service:
         self.metrics.synced(job.kind, result.outcome, seconds=now - job.started, lag=lag)
         if self._machine.finish(job, result.outcome, now=now, state=result.state):
             self._settle(job.user)
-        self.discarded.settle(job.user, result.gone)
+        self._discarded.settle(job.user, result.gone)
         if result.back:
             LOG.info("%s: %d folders had come back, and are taken away", job.user, result.back)
             self.metrics.came_back(result.back)

@@ -28,6 +28,7 @@ class Settings:
         http_port: where Dovecot has its HTTP API, on the loopback.
         metrics_port: where this has its metrics.
         spool: where Dovecot leaves its markers.
+        state: where the service itself writes down what it must not forget.
         parallel: syncs at a time.
         sweep_interval: seconds between sweeps.
         empty: there is such a file as long as this host has never had the mailboxes.
@@ -39,6 +40,7 @@ class Settings:
     http_port: int
     metrics_port: int
     spool: str
+    state: str
     parallel: int
     sweep_interval: int
     empty: str

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from replicator.discarded import made_at
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
 from replicator.machine import Job, Kind, Outcome
 
@@ -30,17 +29,17 @@ class Result:
     reached: bool | None
     state: str = ""
     error: str = ""
-    gone: Mapping[str, int] = field(default_factory=dict)
+    gone: Collection[str] = ()
     back: int = 0
 
 
-def sync(doveadm: Doveadm, job: Job, *, thrown: Mapping[str, int]) -> Result:
+def sync(doveadm: Doveadm, job: Job, *, thrown: Collection[str]) -> Result:
     """Do it.
 
     Args:
         doveadm: this host's Dovecot.
         job: what is to be done.
-        thrown: the folders that were thrown away before it, each with its time.
+        thrown: the folders that were thrown away before it, by their GUIDs.
     """
     state = ""
     try:
@@ -59,19 +58,18 @@ def sync(doveadm: Doveadm, job: Job, *, thrown: Mapping[str, int]) -> Result:
     return Result(outcome=Outcome.DONE, reached=True, state=state)
 
 
-def _seen_gone(doveadm: Doveadm, user: str, thrown: Mapping[str, int], *, state: str) -> Result:
+def _seen_gone(doveadm: Doveadm, user: str, thrown: Collection[str], *, state: str) -> Result:
     """Look whether what was thrown away is gone; what has come back is taken away again.
 
     Where that cannot be done the sync has worked all the same: the next one looks again.
     """
     back = 0
     try:
-        for folder, at in thrown.items():
-            guid = doveadm.folder(user, folder)
-            if guid is not None and made_at(guid) <= at:
-                doveadm.throw_away(user, name=folder, guid=guid)
+        for guid, name in doveadm.folders(user).items():
+            if guid in thrown:
+                doveadm.throw_away(user, name=name, guid=guid)
                 back += 1
-    except (DoveadmError, ValueError) as error:
+    except DoveadmError as error:
         LOG.warning("%s: whether what was thrown away is gone is not known: %s", user, error)
         return Result(outcome=Outcome.DONE, reached=True, state=state, back=back)
     if back:
