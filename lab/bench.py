@@ -21,6 +21,7 @@ from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
 from lab.engine.images import BASE
 from lab.errors import CouldNotError, Exit, GeneralproveError
 from lab.fleet import Fleet
+from lab.footprint import footprint
 from lab.lab import BOOTED, Lab
 from lab.milestones import Milestones
 from lab.operate import in_lab
@@ -197,7 +198,12 @@ def _puppet(watch: Stopwatch) -> None:
     with watch.timed("agent run that changes nothing", goal=8):
         puppet.agent(host)
     watch.add(
-        Figure(what="memory of Tromsø (PSS)", value=pss_mb(lab, control), goal=1229, unit="MB")
+        Figure(
+            what="memory of Tromsø (PSS)",
+            value=footprint(lab, control).total,
+            goal=1229,
+            unit="MB",
+        )
     )
 
 
@@ -212,12 +218,6 @@ _PARTS: Final[Mapping[str, Callable[[Stopwatch], None]]] = {
 PARTS: Final = ("start", *_PARTS)
 """What is measured, in this order: starts of the lab, steps under load, mail beside the plain
 tools, Puppet, a promotion, restores of milestones."""
-
-
-def pss_mb(lab: Lab, host: str) -> float:
-    """Return the memory of all processes of a host in MB, shared pages counted once (PSS)."""
-    said = lab.ssh.run(host, "cat /proc/[0-9]*/smaps_rollup 2>/dev/null || true").stdout
-    return sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:")) / 1000
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.bench import pss_mb
+from lab.footprint import footprint
 from lab.lab import Lab
 from lab.operator import Operator
 from lab.operator.enrolment import Enrolment, EnrolmentCheckError
@@ -58,7 +58,7 @@ def test_a_host_with_a_wrong_key_is_refused(operator: Operator) -> None:
 
 @pytest.mark.usefixtures("made")
 def test_all_of_tromso_fits_into_its_memory(lab: Lab) -> None:
-    assert pss_mb(lab, lab.fleet.control.name) <= MEMORY_MB
+    assert footprint(lab, lab.fleet.control.name).total <= MEMORY_MB
 
 
 @pytest.mark.usefixtures("made")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.bench import pss_mb
+from lab.footprint import footprint
 from lab.lab import Lab
 from lab.operate import in_lab
 from lab.operator import Operator
@@ -65,7 +65,7 @@ def test_nothing_of_the_monitoring_is_open_to_the_world(lab: Lab) -> None:
 
 @pytest.mark.usefixtures("made")
 def test_all_of_tromso_fits_into_its_memory(lab: Lab) -> None:
-    assert pss_mb(lab, lab.fleet.control.name) <= MEMORY_MB
+    assert footprint(lab, lab.fleet.control.name).total <= MEMORY_MB
 
 
 @pytest.mark.usefixtures("made")
