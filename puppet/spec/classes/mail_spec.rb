@@ -259,6 +259,7 @@ describe 'profile::mail' do
 
     it 'does not wait for that' do
       is_expected.to contain_service('mail-pair.service').with_start(/--no-block/)
+      expect(content('/etc/systemd/system/puppet-run.service.d/fleet.conf')).to match(/^After=mail-pair.service$/)
     end
 
     it 'restarts what is logged in when the marks of changes come' do

@@ -135,6 +135,12 @@ class profile::mail::pair (
     require => [Class['replicator', 'journal'], Service['mail-gate.service', 'postfix.service', 'dovecot.service']],
   }
 
+  # A run before that would find Postfix waiting, start it, wait as well, and report that it had been
+  # changed by hand.
+  profile::systemd::dropin { 'puppet-run.service':
+    content => "[Unit]\nAfter=mail-pair.service\n",
+  }
+
   service { 'mail-health.service':
     ensure => running,
     enable => true,
