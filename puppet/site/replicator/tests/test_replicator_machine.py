@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -175,14 +177,66 @@ def test_a_large_mailbox_that_never_rests_is_synced_in_full_now_and_then(machine
     assert kinds.count(Kind.FULL) == 2
 
 
-def test_after_any_trouble_a_large_mailbox_is_synced_in_full(machine):
-    for outcome in (Outcome.CHANGED, Outcome.FAILED):
-        full(machine, KARI, at=0, took=2, state="one")
-        machine.mark(KARI, now=100)
-        machine.finish(begun(machine, 100), outcome, now=100.1)
-        again = begun(machine, 102)
-        assert again.kind is Kind.FULL
-        assert machine.finish(again, Outcome.DONE, now=104, state="two")
+def test_when_something_changed_meanwhile_a_large_mailbox_is_synced_in_full(machine):
+    full(machine, KARI, at=0, took=2, state="one")
+    machine.mark(KARI, now=100)
+    machine.finish(begun(machine, 100), Outcome.CHANGED, now=100.1)
+    again = begun(machine, 102)
+    assert (again.kind, again.state) == (Kind.FULL, "")
+
+
+def test_after_a_failure_a_full_sync_starts_from_what_the_last_one_left(machine):
+    full(machine, KARI, at=0, took=0.1, state="one")
+    machine.mark(KARI, now=100)
+    machine.finish(begun(machine, 100), Outcome.FAILED, now=100.1)
+    again = begun(machine, 102)
+    assert (again.kind, again.state) == (Kind.FULL, "one")
+    machine.finish(again, Outcome.DONE, now=102.1, state="two")
+    machine.mark(KARI, now=103)
+    assert begun(machine, 103).state == ""
+
+
+def test_so_it_does_for_everybody_after_the_peer_was_away(machine, breaker):
+    full(machine, KARI, at=0, took=0.1, state="one")
+    breaker.unreachable(now=5)
+    breaker.reachable(now=9)
+    machine.sweep([KARI], now=9)
+    first = begun(machine, 9)
+    assert (first.kind, first.state) == (Kind.FULL, "one")
+    machine.finish(first, Outcome.DONE, now=9.5, state="two")
+    breaker.succeeded(now=9.5)
+    machine.sweep([KARI], now=20)
+    assert begun(machine, 20).state == ""
+
+
+def test_what_the_peers_sync_left_is_newer(machine):
+    full(machine, KARI, at=0, took=2, state="one")
+    machine.learn(KARI, seconds=9, state="two", now=50)
+    machine.mark(KARI, now=100)
+    quick = begun(machine, 100)
+    assert (quick.kind, quick.state) == (Kind.QUICK, "two")
+    past = machine.past(KARI)
+    assert past is not None
+    assert past.seconds == 2
+
+
+def test_whoever_begins_anew_starts_from_what_was_left_before(machine):
+    machine.learn(KARI, seconds=0.1, state="one", now=-math.inf)
+    machine.sweep([KARI], now=1)
+    assert begun(machine, 1).state == "one"
+
+
+def test_what_a_sync_starts_from_is_not_trusted_for_ever(machine):
+    full(machine, KARI, at=0, took=0.1, state="nonsense")
+    machine.mark(KARI, now=10)
+    now, tried = 10.0, []
+    while machine.queue:
+        now = machine.wake_at(now=now) or now
+        job = begun(machine, now)
+        tried.append(job.state)
+        well = len(tried) > 1 and not job.state
+        machine.finish(job, Outcome.DONE if well else Outcome.FAILED, now=now)
+    assert tried == ["", *["nonsense"] * (LIMITS.doubts - 1), ""]
 
 
 def test_a_small_mailbox_is_always_synced_in_full(machine):

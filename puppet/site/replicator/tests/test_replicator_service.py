@@ -7,18 +7,24 @@ import json
 import socket
 import stat
 import threading
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from replicator import cli
 from replicator.control import LARGEST, Control
-from replicator.doveadm import CHANGED, NO_USER, DoveadmError
+from replicator.doveadm import CHANGED, NO_USER, DoveadmError, Endpoint
+from replicator.gossip import LARGEST as LARGEST_LESSON
+from replicator.gossip import PATH, Gossip
 from replicator.service import Service
 from replicator.settings import Settings
 from replicator.spool import BUSY
 
+PASSWORD = "0123456789abcdef"
 KARI, PER = "kari@nordlys.example", "per@nordlys.example"
 
 
@@ -35,12 +41,14 @@ class Dovecot:
     down: bool = False
     held: dict[str, str] = field(default_factory=dict)
     dumb: bool = False
+    teaches: bool = False
+    started_from: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.free.set()
 
     def sync(self, user: str, *, state: str = "") -> str:
-        del state
+        self.started_from.append(state)
         self.at_once += 1
         self.free.wait(10)
         self.at_once -= 1
@@ -49,7 +57,7 @@ class Dovecot:
         if self.answers.get(user):
             raise self.answers[user].pop(0)
         self.synced.append(user)
-        return ""
+        return f"after {len(self.started_from)}" if self.teaches else ""
 
     def receive(self, user: str) -> None:
         if self.answers.get(user):
@@ -136,8 +144,10 @@ async def serving(tmp_path: Path, dovecot: Dovecot) -> AsyncIterator[Running]:
             sweep_interval=3600,
             empty=str(tmp_path / "empty"),
         )
-        service = Service(settings=settings, doveadm=dovecot)  # type: ignore[arg-type] # played
-        doors = Control(service=service)
+        # Whatever it tells the peer it hears itself.
+        gossip = Gossip(peer=Endpoint(host="127.0.0.1", port=port), password=PASSWORD)
+        service = Service(settings=settings, doveadm=dovecot, gossip=gossip)  # type: ignore[arg-type] # played
+        doors = Control(service=service, gossip=gossip)
         control = tmp_path / "control"
         events = tmp_path / "events"
         await doors.open(control=control, events=events, address="127.0.0.1", port=port)
@@ -388,6 +398,65 @@ def test_a_sync_has_worked_even_if_nobody_says_what_is_gone(tmp_path):
             assert not dovecot.held
 
     run(scenario)
+
+
+def test_after_trouble_a_sync_starts_from_what_the_last_one_left_on_whichever_side(tmp_path):
+    async def scenario() -> None:
+        dovecot = Dovecot(known=[KARI], teaches=True)
+        async with serving(tmp_path, dovecot) as it:
+            await it.until(lambda: it.report().healthy and dovecot.synced)
+            told = json.dumps([KARI, [0.1, "the peer's"]]).encode()
+            assert b" 204 " in await http(it.port, post(told, PASSWORD))
+            it.mark(KARI)
+            dovecot.answers[KARI] = [DoveadmError("a hiccup", code=75)]
+            await it.until(lambda: dovecot.started_from == ["", "", "the peer's", ""])
+            await it.settled()
+        async with serving(tmp_path, dovecot) as it:
+            # What it left itself, and wrote down.
+            await it.until(lambda: dovecot.started_from[4:] == ["after 4", ""])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "password", "status"),
+    [
+        (b'["kari", [1, "s"]]', "another", b"401"),
+        (b"", PASSWORD, b"413"),
+        (b"nonsense", PASSWORD, b""),
+        (b'["kari", ["s"]]', PASSWORD, b""),
+        (b'[7, [1, "s"]]', PASSWORD, b""),
+    ],
+)
+def test_whoever_is_not_the_peer_or_makes_no_sense_is_not_believed(
+    tmp_path, body, password, status
+):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot(known=["kari"])) as it:
+            await it.until(lambda: it.dovecot.synced and it.report().healthy)
+            answer = await http(it.port, post(body, password))
+            assert status == answer[9:12]
+            it.mark("kari")
+            await it.settled()
+            assert "s" not in it.dovecot.started_from
+
+    run(scenario)
+
+
+def test_whoever_has_too_much_to_say_is_not_listened_to(tmp_path):
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot()) as it:
+            request = post(b"", PASSWORD, length=LARGEST_LESSON + 1)
+            assert b" 413 " in await http(it.port, request)
+
+    run(scenario)
+
+
+def post(body: bytes, password: str, *, length: int | None = None) -> bytes:
+    auth = b64encode(f"replicator:{password}".encode()).decode()
+    size = len(body) if length is None else length
+    head = f"POST {PATH} HTTP/1.1\r\nAuthorization: Basic {auth}\r\nContent-Length: {size}"
+    return head.encode() + b"\r\n\r\n" + body
 
 
 def test_nobody_but_root_commands_it(tmp_path):

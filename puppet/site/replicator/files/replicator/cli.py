@@ -152,8 +152,9 @@ async def _run(settings: Settings, *, directory: Path, control: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     loop.set_exception_handler(_give_up)
-    service = Service(settings=settings, doveadm=settings.doveadm(directory))
-    doors = Control(service=service)
+    gossip = settings.gossip(directory)
+    service = Service(settings=settings, doveadm=settings.doveadm(directory), gossip=gossip)
+    doors = Control(service=service, gossip=gossip)
     await doors.open(
         control=control,
         events=control.with_name("events"),

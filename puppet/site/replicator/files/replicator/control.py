@@ -1,4 +1,4 @@
-"""The doors of the service: for root and for Dovecot on this host, for Prometheus in the mesh.
+"""The doors of the service: for root and Dovecot on this host, for Prometheus and the peer.
 
 None takes more than few bytes at a time from whoever comes, nor lets more than so many in at once.
 Dovecot comes to its door with what its markers do not say, changes of Sieve scripts, and which
@@ -9,6 +9,8 @@ folders were thrown away: an event a line
 from __future__ import annotations
 
 import asyncio
+import http.client
+import io
 import json
 import logging
 import os
@@ -19,6 +21,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from replicator.gossip import LARGEST as LARGEST_LESSON
+from replicator.gossip import PATH, Gossip
 from replicator.service import Service
 
 LOG = logging.getLogger("replicator")
@@ -51,9 +55,10 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 class Control:
     """The three doors of a service."""
 
-    def __init__(self, *, service: Service) -> None:
+    def __init__(self, *, service: Service, gossip: Gossip) -> None:
         """Make them, closed."""
         self._service = service
+        self._gossip = gossip
         self._servers: list[asyncio.Server] = []
 
     async def open(self, *, control: Path, events: Path, address: str, port: int) -> None:
@@ -62,7 +67,7 @@ class Control:
         Args:
             control: the socket for root.
             events: the socket for Dovecot.
-            address: where Prometheus comes to.
+            address: where Prometheus and the peer come to.
             port: the port there.
 
         Raises:
@@ -72,7 +77,7 @@ class Control:
         self._servers = [
             await asyncio.start_unix_server(_limited(self._command), sock=commands, limit=LARGEST),
             await asyncio.start_unix_server(_limited(self._events), sock=exported, limit=LARGEST),
-            await asyncio.start_server(_limited(self._scrape), address, port, limit=LARGEST),
+            await asyncio.start_server(_limited(self._web), address, port, limit=LARGEST),
         ]
 
     async def _events(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,16 +125,31 @@ class Control:
             return {"alike": False} | self._service.report().as_json()
         return {"alike": True} | self._service.report().as_json()
 
-    async def _scrape(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _web(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS)
+        kind = "text/plain; version=0.0.4; charset=utf-8"
         if head.startswith((b"GET /metrics ", b"GET /metrics?")):
-            status, kind = "200 OK", "text/plain; version=0.0.4; charset=utf-8"
+            status = "200 OK"
             body = self._service.metrics.render(self._service.report()).encode()
+        elif head.startswith(f"POST {PATH} ".encode()):
+            status, body = await self._hear(head, reader), b""
         else:
             status, kind, body = "404 Not Found", "text/plain", b"/metrics is here\n"
         page = _PAGE.format(status=status, kind=kind, length=len(body))
         writer.write(page.encode() + body)
         await asyncio.wait_for(writer.drain(), SECONDS)
+
+    async def _hear(self, head: bytes, reader: asyncio.StreamReader) -> str:
+        """Take what the peer has to say; return how it was received."""
+        headers = http.client.parse_headers(io.BytesIO(head.partition(b"\r\n")[2]))
+        if not self._gossip.is_peer(headers.get("Authorization", "")):
+            return "401 Unauthorized"
+        length = int(headers.get("Content-Length", "0"))
+        if not 0 < length <= LARGEST_LESSON:
+            return "413 Content Too Large"
+        body = await asyncio.wait_for(reader.readexactly(length), SECONDS)
+        self._service.learn(self._gossip.heard(body))
+        return "204 No Content"
 
 
 def _socket(path: Path, *, mode: int) -> socket.socket:

@@ -12,43 +12,35 @@ branch in August 2026):
 Then the folder is taken for one that is new on the other server, and made here again, as it was:
 with the GUID that it had, which no other folder has.
 
-It is written down, one file a user: whoever dies before they have looked looks when they are back.
-What was written in the last moment may be lost with the power, as it may in Dovecot's log.
+It is written down: whoever dies before they have looked looks when they are back.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Collection
-from pathlib import Path
 from typing import Final
 
-from replicator.spool import name_of, user_of
-
-LOG = logging.getLogger("replicator")
+from replicator.notes import Notes
 
 MOST: Final = 1000
 """Folders of one user that are remembered; the oldest are forgotten first."""
-
-_NEW: Final = ".new-"
 
 
 class Discarded:
     """What has been thrown away, and by whom: GUIDs of folders."""
 
-    def __init__(self, *, path: Path) -> None:
-        """Take up what is written down in a directory that is there.
+    def __init__(self, *, notes: Notes) -> None:
+        """Take up what is written down.
 
         Raises:
             OSError: it cannot be read.
         """
-        self._path = path
-        self._folders: dict[str, list[str]] = {}
-        for file in path.iterdir():
-            user = user_of(file.name)
-            if user and (folders := _read(file)):
-                self._folders[user] = folders
+        self._notes = notes
+        self._folders = {
+            user: [str(each) for each in folders]
+            for user, folders in notes.read().items()
+            if isinstance(folders, list)
+        }
 
     def gone(self, user: str, folders: Collection[str]) -> None:
         """Take note that folders were thrown away."""
@@ -67,25 +59,7 @@ class Discarded:
             self._keep(user, left)
 
     def _keep(self, user: str, folders: list[str]) -> None:
-        name = name_of(user)
-        try:
-            if folders:
-                self._folders[user] = folders
-                new = self._path / f"{_NEW}{name}"
-                new.write_text(json.dumps(folders))
-                new.rename(self._path / name)
-            else:
-                self._folders.pop(user, None)
-                (self._path / name).unlink(missing_ok=True)
-        except OSError as error:
-            LOG.error("what was thrown away is not written down: %s", error)  # noqa: TRY400
-
-
-def _read(file: Path) -> list[str]:
-    """Return what is written down; nothing where that makes no sense."""
-    try:
-        folders = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        LOG.warning("%s is not understood, and forgotten: %s", file, error)
-        return []
-    return [str(each) for each in folders] if isinstance(folders, list) else []
+        self._folders[user] = folders
+        if not folders:
+            del self._folders[user]
+        self._notes.write(user, folders)

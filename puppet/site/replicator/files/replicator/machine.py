@@ -14,14 +14,19 @@ the whole: until it is the whole, it only receives, and is put right by force.
 
 Only a full sync settles anything: plain ones have left two servers different for good. It compares
 every message, which takes seconds where there are a hundred thousand. Such a user gets a quick
-sync first, which starts from what the last sync left and carries what is new since; the full one
-follows soon, and the marker stays until then.
+sync first, which starts from what the last sync of either server left and carries what is new
+since; the full one follows soon, and the marker stays until then.
+
+After trouble with the peer a full one begins with a quick one. It compares what there is, and where
+both servers have changed the end of a folder, it takes what has left on one for new on the other.
+A quick one reads in Dovecot's logs what has left.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -69,6 +74,7 @@ class Limits:
         retry_first: seconds until a failed sync is tried again, which double...
         retry_longest: ...up to so many.
         sweep_patience: a sweep waits for so many seconds behind what has changed.
+        doubts: syncs of a user that may fail in a row: what they start from may be to blame.
     """
 
     parallel: int = 4
@@ -79,6 +85,7 @@ class Limits:
     retry_first: float = 1.0
     retry_longest: float = 30.0
     sweep_patience: float = 2.0
+    doubts: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +95,7 @@ class Job:
     Attributes:
         user: whose mail.
         kind: how.
-        state: what a quick sync starts from, Dovecot's own.
+        state: what it starts from, Dovecot's own; a full one only after trouble.
         started: when, in seconds.
         sweep: how many sweeps had begun before it.
     """
@@ -125,10 +132,18 @@ class Debt:
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """What the last full sync of a user taught: how long it took, when it ended, what it left."""
+    """What a user's syncs have taught.
+
+    Attributes:
+        seconds: how long the last full one took.
+        ended: when that ended.
+        synced: when the last one of any kind ended, on this host or on the peer.
+        state: what that left.
+    """
 
     seconds: float
     ended: float
+    synced: float
     state: str
 
 
@@ -153,6 +168,29 @@ class Machine:
         self._unswept: set[str] = set()
         self.sweeps_begun = 0
         self.sweeps_done = 0
+
+    def learn(self, user: str, *, seconds: float, state: str, now: float) -> None:
+        """Take note of what a user's last sync left that was not made by this program.
+
+        One that is under way here leaves something newer.
+
+        Args:
+            user: whose sync it was.
+            seconds: how long the last full one took, for whoever has made none yet.
+            state: what it left.
+            now: when; long ago where that is not known.
+        """
+        past = self._past.get(user)
+        self._past[user] = Past(
+            seconds=past.seconds if past else seconds,
+            ended=past.ended if past else -math.inf,
+            synced=now,
+            state=state,
+        )
+
+    def past(self, user: str) -> Past | None:
+        """Return what a user's syncs have taught."""
+        return self._past.get(user)
 
     def mark(self, user: str, *, now: float) -> None:
         """Take note that a user's mail has changed."""
@@ -195,11 +233,12 @@ class Machine:
         debt = self._debts[user]
         past = self._past.get(user)
         quick = past is not None and self._takes_quick(user) and debt.quick and now < debt.full_at
+        begins = quick or (past is not None and self._troubled(debt, past))
         first = self.empty and self._copies.get(user, 0) < COPIES
         job = Job(
             user=user,
             kind=Kind.FIRST if first else Kind.QUICK if quick else Kind.FULL,
-            state=past.state if past and quick else "",
+            state=past.state if past and begins and not first else "",
             started=now,
             sweep=self.sweeps_begun,
         )
@@ -270,13 +309,15 @@ class Machine:
         yield from self._debts.items()
 
     def _learn(self, job: Job, outcome: Outcome, *, now: float, state: str) -> None:
-        """Keep what the next quick sync starts from; after any trouble that is a full one."""
+        """Keep what the next sync starts from, unless that may be what is wrong."""
         past = self._past.get(job.user)
         if outcome is Outcome.DONE and job.kind is Kind.FULL:
-            self._past[job.user] = Past(seconds=now - job.started, ended=now, state=state)
+            self._past[job.user] = Past(
+                seconds=now - job.started, ended=now, synced=now, state=state
+            )
         elif outcome is Outcome.DONE and past is not None:
-            self._past[job.user] = Past(seconds=past.seconds, ended=past.ended, state=state)
-        else:
+            self._past[job.user] = replace(past, synced=now, state=state)
+        elif outcome is not Outcome.FAILED or self._doubtful(job):
             self._past.pop(job.user, None)
 
     def _carry_over(self, user: str, debt: Debt, *, settled: bool, now: float) -> None:
@@ -294,6 +335,14 @@ class Machine:
             debt.quick = True
         if resweep or not self._takes_quick(user):
             debt.full_at = min(debt.full_at, now)
+
+    def _troubled(self, debt: Debt, past: Past) -> bool:
+        """Say whether there has been trouble since the user was synced."""
+        return debt.failures > 0 or past.synced < self._breaker.since
+
+    def _doubtful(self, job: Job) -> bool:
+        """Say whether what a sync started from may be why it failed."""
+        return bool(job.state) and self._debts[job.user].failures + 1 >= self._limits.doubts
 
     def _takes_quick(self, user: str) -> bool:
         past = self._past.get(user)

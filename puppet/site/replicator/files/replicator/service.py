@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,9 +21,11 @@ from replicator import report
 from replicator.breaker import Breaker, State
 from replicator.discarded import Discarded
 from replicator.doveadm import Doveadm, DoveadmError, reachable
+from replicator.gossip import Gossip, Lesson
 from replicator.inotify import Watch
 from replicator.machine import Job, Limits, Machine, Outcome
 from replicator.metrics import Metrics
+from replicator.notes import Notes
 from replicator.settings import Settings
 from replicator.spool import Spool
 from replicator.sync import Result, sync
@@ -39,7 +43,7 @@ LIST_SECONDS: Final = 2.0
 class Service:
     """Replicates until it is stopped."""
 
-    def __init__(self, *, settings: Settings, doveadm: Doveadm) -> None:
+    def __init__(self, *, settings: Settings, doveadm: Doveadm, gossip: Gossip) -> None:
         """Make one that has not begun; inside the event loop that it runs in.
 
         Raises:
@@ -47,6 +51,7 @@ class Service:
         """
         self._settings = settings
         self._doveadm = doveadm
+        self._gossip = gossip
         self._spool = Spool(path=Path(settings.spool))
         self._loop = asyncio.get_running_loop()
         self._breaker = Breaker(now=self._loop.time())
@@ -57,7 +62,10 @@ class Service:
         )
         if self._machine.empty:
             LOG.info("this host has never had the mailboxes: it only receives at first")
-        self._discarded = Discarded(path=Path(settings.state))
+        state = Path(settings.state)
+        self._discarded = Discarded(notes=Notes(path=state / "discarded"))
+        self._states = Notes(path=state / "states")
+        self._resume()
         self._timer: asyncio.TimerHandle | None = None
         self._errors: dict[str, str] = {}
         self._probing = False
@@ -179,6 +187,9 @@ class Service:
         self.metrics.synced(job.kind, result.outcome, seconds=now - job.started, lag=lag)
         if self._machine.finish(job, result.outcome, now=now, state=result.state):
             self._settle(job.user)
+        lesson = self._remember(job.user)
+        if lesson and result.outcome is Outcome.DONE:
+            self._aside(lambda: self._gossip.tell(lesson), lambda _: None)
         self._discarded.settle(job.user, result.gone)
         if result.back:
             LOG.info("%s: %d folders had come back, and are taken away", job.user, result.back)
@@ -195,6 +206,30 @@ class Service:
             self._healed()
         self._note_sweep(now)
         self._turn()
+
+    def learn(self, lesson: Lesson) -> None:
+        """Take note of what a sync of the peer's has left."""
+        now = self._loop.time()
+        self._machine.learn(lesson.user, seconds=lesson.seconds, state=lesson.state, now=now)
+        self._remember(lesson.user)
+
+    def _resume(self) -> None:
+        """Go on from what the last syncs left, before this program began."""
+        for user, note in self._states.read().items():
+            with suppress(ValueError):
+                lesson = Lesson.of(user, note)
+                seconds, state = lesson.seconds, lesson.state
+                self._machine.learn(user, seconds=seconds, state=state, now=-math.inf)
+
+    def _remember(self, user: str) -> Lesson | None:
+        """Write down what a user's last sync has left; return it."""
+        past = self._machine.past(user)
+        if past is None or not past.state:
+            self._states.write(user, None)
+            return None
+        lesson = Lesson(user=user, seconds=past.seconds, state=past.state)
+        self._states.write(user, lesson.note())
+        return lesson
 
     def _settle(self, user: str) -> None:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from replicator.doveadm import Doveadm, Endpoint
+from replicator.gossip import Gossip
 
 DIRECTORY: Final = Path("/etc/replicator")
 CONTROL: Final = Path("/run/replicator/control")
@@ -26,7 +27,7 @@ class Settings:
         peer: the peer's address in the mesh.
         dsync_port: where Dovecot takes syncs, on both.
         http_port: where Dovecot has its HTTP API, on the loopback.
-        metrics_port: where this has its metrics.
+        metrics_port: where this has its metrics, and hears of the peer's syncs; the peer the same.
         spool: where Dovecot leaves its markers.
         state: where the service itself writes down what it must not forget.
         parallel: syncs at a time.
@@ -74,9 +75,21 @@ class Settings:
         Raises:
             SettingsError: its password cannot be read.
         """
-        path = directory / "password"
-        try:
-            password = path.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{path}: {error}") from error
-        return Doveadm(api=self.api, password=password, peer=self.peer_dovecot)
+        return Doveadm(api=self.api, password=_password(directory), peer=self.peer_dovecot)
+
+    def gossip(self, directory: Path = DIRECTORY) -> Gossip:
+        """Return who tells the peer's replicator, and knows it again.
+
+        Raises:
+            SettingsError: the password cannot be read.
+        """
+        peer = Endpoint(host=self.peer, port=self.metrics_port)
+        return Gossip(peer=peer, password=_password(directory))
+
+
+def _password(directory: Path) -> str:
+    path = directory / "password"
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}") from error

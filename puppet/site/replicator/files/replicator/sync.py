@@ -46,7 +46,10 @@ def sync(doveadm: Doveadm, job: Job, *, thrown: Collection[str]) -> Result:
         if job.kind is Kind.FIRST:
             doveadm.receive(job.user)
         else:
-            state = doveadm.sync(job.user, state=job.state)
+            if job.state:
+                state = doveadm.sync(job.user, state=job.state)
+            if job.kind is Kind.FULL:
+                state = doveadm.sync(job.user)
     except DoveadmError as error:
         if error.code == CHANGED:
             return Result(outcome=Outcome.CHANGED, reached=True)

@@ -1,0 +1,98 @@
+"""What the last sync of a user left is told to the peer, so that whoever syncs next starts from it.
+
+Each server knows what its own syncs left. From an older one a sync takes messages for new that the
+other server has thrown away since, and brings them back. Whoever is not there is not told: after a
+cut both know what was before it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import http.client
+import json
+import logging
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from replicator.doveadm import Endpoint
+
+LOG = logging.getLogger("replicator")
+
+PATH: Final = "/state"
+LARGEST: Final = 1 << 20
+_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a sync left.
+
+    Attributes:
+        user: whose it was.
+        seconds: how long a full one takes.
+        state: what Dovecot may start the next from.
+    """
+
+    user: str
+    seconds: float
+    state: str
+
+    @classmethod
+    def of(cls, user: str, note: Any) -> Self:  # noqa: ANN401 - JSON
+        """Return what is written down of a user.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        match note:
+            case [int() | float() as seconds, str(state)]:
+                return cls(user=user, seconds=float(seconds), state=state)
+        raise ValueError(f"not what a sync leaves: {note!r:.80}")
+
+    def note(self) -> list[Any]:
+        """Return what is written down."""
+        return [self.seconds, self.state]
+
+
+class Gossip:
+    """Tells the peer, and knows it again."""
+
+    def __init__(self, *, peer: Endpoint, password: str) -> None:
+        """Make one.
+
+        Args:
+            peer: where the peer's replicator listens.
+            password: what both know.
+        """
+        self._peer = peer
+        self._auth = "Basic " + b64encode(f"replicator:{password}".encode()).decode()
+
+    def tell(self, lesson: Lesson) -> None:
+        """Tell the peer; whoever is not there is not told."""
+        connection = http.client.HTTPConnection(self._peer.host, self._peer.port, timeout=_SECONDS)
+        try:
+            body = json.dumps([lesson.user, lesson.note()])
+            connection.request("POST", PATH, body, {"Authorization": self._auth})
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            LOG.debug("the peer is not told: %r", error)
+        finally:
+            connection.close()
+
+    def is_peer(self, authorization: str) -> bool:
+        """Say whether it is the peer who has come."""
+        return hmac.compare_digest(authorization.encode(), self._auth.encode())
+
+    @staticmethod
+    def heard(body: bytes) -> Lesson:
+        """Return what the peer has told.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        match json.loads(body):
+            case [str(user), note]:
+                return Lesson.of(user, note)
+        raise ValueError("not what a sync leaves")
