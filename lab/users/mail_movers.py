@@ -46,6 +46,7 @@ class Moving:
         self._stage = stage
         self._who = who
         self._filed = 0
+        self._made = ""
 
     def play(self) -> None:
         """Keep order until it is enough.
@@ -91,7 +92,13 @@ class Moving:
             for change, command in self._from_inbox(imap, folder):
                 self._do(change, command)
         if round_ % 4 == 0:
-            for change, command in self._of_a_folder(imap, f"{folder}/{_new()}"):
+            for change, command in self._makes(imap, f"{folder}/{_new()}"):
+                self._do(change, command)
+        # Dovecot notes in whole seconds when a subscription changed; the other server, when it
+        # heard of that. Of two changes in two seconds the first may win.
+        if round_ % 4 == 1 and self._made and secrets.randbelow(2):
+            made, self._made = self._made, ""
+            for change, command in self._throws_away(imap, made):
                 self._do(change, command)
 
     def _do(self, change: Change, command: Callable[[], tuple[str, list[Any]]]) -> None:
@@ -162,17 +169,17 @@ class Moving:
                 yield change, partial(imap.uid, "MOVE", str(message.uid), encoded(folder))
                 return
 
-    @staticmethod
-    def _of_a_folder(imap: Imap, name: str) -> Iterator[Doing]:
-        def change(verb: Any) -> Change:  # noqa: ANN401
-            return Change(verb=verb, folder=name)
-
+    def _makes(self, imap: Imap, name: str) -> Iterator[Doing]:
         word = encoded(name)
-        yield change("create"), lambda: imap.create(word)
-        yield change("subscribe"), lambda: imap.subscribe(word)
-        if secrets.randbelow(2):
-            yield change("unsubscribe"), lambda: imap.unsubscribe(word)
-            yield change("delete"), lambda: imap.delete(word)
+        yield Change(verb="create", folder=name), lambda: imap.create(word)
+        yield Change(verb="subscribe", folder=name), lambda: imap.subscribe(word)
+        self._made = name
+
+    @staticmethod
+    def _throws_away(imap: Imap, name: str) -> Iterator[Doing]:
+        word = encoded(name)
+        yield Change(verb="unsubscribe", folder=name), lambda: imap.unsubscribe(word)
+        yield Change(verb="delete", folder=name), lambda: imap.delete(word)
 
 
 def _new() -> str:
