@@ -302,6 +302,8 @@ def _of_the_system(error: OSError) -> NoMailError:
     return NoMailError(why or type(error).__name__)
 
 
+_CANNOT_TELL: Final = 454
+
 # The first that fits: some are kinds of others.
 _TOLD: Final[Sequence[tuple[tuple[type[Exception], ...], Callable[[Any], NoMailError]]]] = (
     ((TimeoutError,), lambda _: NoMailError("no answer")),
@@ -319,7 +321,10 @@ _TOLD: Final[Sequence[tuple[tuple[type[Exception], ...], Callable[[Any], NoMailE
     ),
     (
         (smtplib.SMTPAuthenticationError,),
-        lambda error: NoLoginError(said(error.smtp_code, error.smtp_error)),
+        # 454: it cannot tell now (RFC 4954, section 6); nobody was turned away for their password.
+        lambda error: (BadRefusalError if error.smtp_code == _CANNOT_TELL else NoLoginError)(
+            said(error.smtp_code, error.smtp_error)
+        ),
     ),
     (
         (smtplib.SMTPResponseException,),
