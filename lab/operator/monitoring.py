@@ -85,15 +85,6 @@ class Monitoring:
             if each["state"] == "firing" and each["labels"]["alertname"] != WATCHDOG
         ]
 
-    def reasons(self) -> list[str]:
-        """Return what keeps other alerts back, as it explains them: now, or in the last minutes.
-
-        Raises:
-            MonitoringError: Prometheus does not answer.
-        """
-        options = ["--data-urlencode", 'query={__name__=~"fleet:.+"}', f"{PROMETHEUS}/api/v1/query"]
-        return [str(each["metric"]) for each in self._json(options)["data"]["result"]]
-
     def alert(self, *, name: str, annotations: Mapping[str, str], until: str) -> None:
         """Let Alertmanager tell people something.
 

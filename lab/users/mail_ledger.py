@@ -6,7 +6,6 @@ not come back. What people did to their mailboxes must be as the server last con
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from lab.users.mail_census import Census
     from lab.users.mail_plan import MailUsers
 
-_NS: Final = 1_000_000_000
 _SHOWN: Final = 3
-_NUMBER: Final = re.compile(r"INBOX (\d+) is ")
 _TWICE: Final = "there more than once"
 _FLAGS: Final = "with other flags"
 _TOO_MUCH: Final = frozenset({_TWICE, "with somebody else"})

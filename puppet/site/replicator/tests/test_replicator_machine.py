@@ -177,19 +177,21 @@ def test_a_large_mailbox_that_never_rests_is_synced_in_full_now_and_then(machine
     assert kinds.count(Kind.FULL) == 2
 
 
-def test_when_something_changed_meanwhile_a_large_mailbox_is_synced_in_full(machine):
-    full(machine, KARI, at=0, took=2, state="one")
+def again_after(machine: Machine, outcome: Outcome, *, took: float) -> Job:
+    """Return what follows a sync that did not work, behind a full one that did."""
+    full(machine, KARI, at=0, took=took, state="one")
     machine.mark(KARI, now=100)
-    machine.finish(begun(machine, 100), Outcome.CHANGED, now=100.1)
-    again = begun(machine, 102)
+    machine.finish(begun(machine, 100), outcome, now=100.1)
+    return begun(machine, 102)
+
+
+def test_when_something_changed_meanwhile_a_large_mailbox_is_synced_in_full(machine):
+    again = again_after(machine, Outcome.CHANGED, took=2)
     assert (again.kind, again.state) == (Kind.FULL, "")
 
 
 def test_after_a_failure_a_full_sync_starts_from_what_the_last_one_left(machine):
-    full(machine, KARI, at=0, took=0.1, state="one")
-    machine.mark(KARI, now=100)
-    machine.finish(begun(machine, 100), Outcome.FAILED, now=100.1)
-    again = begun(machine, 102)
+    again = again_after(machine, Outcome.FAILED, took=0.1)
     assert (again.kind, again.state) == (Kind.FULL, "one")
     machine.finish(again, Outcome.DONE, now=102.1, state="two")
     machine.mark(KARI, now=103)
