@@ -165,8 +165,11 @@ class Milestones:
         """Bring the lab to the milestone of *step*.
 
         Raises:
-            MilestoneCheckError: there is none for what is here now.
+            MilestoneCheckError: there is none for what is here now, or no such step.
         """
+        if step not in (BARE, *STEPS):
+            known = ", ".join((BARE, *STEPS))
+            raise MilestoneCheckError(f"there is no milestone {step!r}", remedy=f"There are {known}")
         milestone = self.find(step)
         if milestone is None:
             raise MilestoneCheckError(

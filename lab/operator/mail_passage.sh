@@ -38,11 +38,22 @@ each() { # each COMMAND KIND PORTS
 }
 
 # Whatever reads a main.cf of this second waits until it is older (load_file.c of Postfix): nearly two
-# seconds of a hold, and again in every process that starts.
+# seconds of a hold, and again in every process that starts. `postfix reload` does not wait: the queue
+# manager of before may begin a delivery yet, and takes a flush with it, which nobody repeats for 300 s.
 reload_postfix() {
     touch -d '10 seconds ago' "$postfix/main.cf" "$postfix/master.cf"
-    ! systemctl is-active --quiet 'postfix@-.service' || postfix reload 2>/dev/null
+    systemctl is-active --quiet 'postfix@-.service' || return 0
+    before=$(queue_manager)
+    postfix reload 2>/dev/null
+    tries=100
+    while [ -n "$before" ] && [ "$(queue_manager)" = "$before" ]; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { echo "the queue manager of before does not end" >&2; return 1; }
+        sleep 0.05
+    done
 }
+
+queue_manager() { pgrep -x -P "$(tr -d ' ' </var/spool/postfix/pid/master.pid)" qmgr || true; }
 
 # Postfix is only told to reload, and goes on listening for a moment.
 listen() { # listen PORTS: as soon as nobody else does
