@@ -169,7 +169,9 @@ class Milestones:
         """
         if step not in (BARE, *STEPS):
             known = ", ".join((BARE, *STEPS))
-            raise MilestoneCheckError(f"there is no milestone {step!r}", remedy=f"There are {known}")
+            raise MilestoneCheckError(
+                f"there is no milestone {step!r}", remedy=f"There are {known}"
+            )
         milestone = self.find(step)
         if milestone is None:
             raise MilestoneCheckError(
