@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +17,7 @@ from lab.world.machines import FOREIGN_MAIL, MAILER
 WITHIN_SECONDS: Final = 90
 """How long after a fault its alert may reach the mailbox outside, and after healing its end."""
 
+HISTORY: Final = "/var/lib/prometheus"
 _VOLUME_MB: Final = 64
 
 _SUBJECT: Final = f"""
@@ -39,11 +40,13 @@ class Row:
         fault: what goes wrong, for people.
         inject: faults -> the fault, which heals itself.
         alerts: what is told, as subjects of messages have it: name of the alert, host, service.
+        ground: what has to be so before, and until its end was told.
     """
 
     fault: str
     inject: Callable[[Faults, Lab], AbstractContextManager[None]]
     alerts: Sequence[str]
+    ground: Callable[[Faults, Lab], AbstractContextManager[None]] = lambda *_: nullcontext()
 
     @property
     def name(self) -> str:
@@ -95,28 +98,39 @@ def telling(lab: Lab, host: str, text: str) -> Iterator[None]:
 
 
 @contextmanager
-def filled(faults: Faults, lab: Lab, host: str, *, left: int) -> Iterator[None]:
-    """Put the history that Prometheus keeps on a small volume, and fill that.
+def small_history(faults: Faults, lab: Lab, host: str) -> Iterator[None]:
+    """Let the history that Prometheus keeps be on a volume that can be filled."""
+    # What runs in a mount namespace of its own sees a volume that was there when it started.
+    units = ("prometheus.service", "prometheus-node-exporter.service")
+    with ExitStack() as stack:
+        with stopped(lab, host, *units):
+            stack.enter_context(faults.small_volume(host, HISTORY, megabytes=_VOLUME_MB))
+        try:
+            yield
+        finally:
+            with stopped(lab, host, *units):
+                stack.close()
+
+
+@contextmanager
+def filled(lab: Lab, host: str, *, left: int) -> Iterator[None]:
+    """Fill the volume of the history.
 
     Args:
-        faults: injects.
         lab: the lab.
         host: that watches.
         left: MB that stay free.
     """
-    where, unit = "/var/lib/prometheus", "prometheus.service"
-    with ExitStack() as stack:
-        with stopped(lab, host, unit):
-            stack.enter_context(faults.small_volume(host, where, megabytes=_VOLUME_MB))
-            script = f"free=$(df --output=avail -BK {where} | tail -n 1 | tr -dc 0-9)"
-            fill = f"head -c $((free - {left} * 1024))K /dev/zero >{where}/.fault-ballast || true"
-        lab.engine.run(host, ["sh", "-ec", f"{script}\n{fill}"])
-        try:
-            yield
-        finally:
-            lab.engine.run(host, ["systemctl", "stop", unit])
-            stack.close()
-            lab.engine.run(host, ["systemctl", "start", unit])
+    ballast = f"{HISTORY}/.fault-ballast"
+    script = f"""
+        free=$(df --output=avail -BK {HISTORY} | tail -n 1 | tr -dc 0-9)
+        head -c $((free - {left} * 1024))K /dev/zero >{ballast} || true
+    """
+    lab.engine.run(host, ["sh", "-ec", script])
+    try:
+        yield
+    finally:
+        lab.engine.run(host, ["rm", ballast])
 
 
 def _unit(host: str, *units: str) -> Callable[[Faults, Lab], AbstractContextManager[None]]:
@@ -206,12 +220,14 @@ TABLE: Final = (
     ),
     Row(
         fault="the history on Tromsø has hardly any room",
-        inject=lambda faults, lab: filled(faults, lab, "tromso", left=3),
+        ground=lambda faults, lab: small_history(faults, lab, "tromso"),
+        inject=lambda _, lab: filled(lab, "tromso", left=3),
         alerts=["DiskFull tromso"],
     ),
     Row(
         fault="the history on Tromsø has no room at all",
-        inject=lambda faults, lab: filled(faults, lab, "tromso", left=0),
+        ground=lambda faults, lab: small_history(faults, lab, "tromso"),
+        inject=lambda _, lab: filled(lab, "tromso", left=0),
         alerts=["MonitoringBroken tromso"],
     ),
 )
@@ -265,6 +281,11 @@ class Seen:
         path = _kept(row)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def forget(row: Row) -> None:
+        """Forget what was seen of a row, which is about to be tried again."""
+        _kept(row).unlink(missing_ok=True)
 
     @classmethod
     def of(cls, row: Row) -> Self | None:

@@ -66,27 +66,29 @@ def until(true: Callable[[], bool], *, seconds: float, what: str) -> float:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in TABLE])
 def test_the_right_alert_reaches_the_mailbox_and_no_other(watched: Lab, row: Row) -> None:
-    nothing_is_wrong(watched)
-    since = time.time()
-    expected = set(row.alerts)
-    told_after = 0.0
-    with row.inject(Faults(lab=watched), watched):
-        if expected:
-            told_after = until(
-                lambda: expected <= set(told(watched, since=since)),
-                seconds=WITHIN_SECONDS,
-                what=f"{row.alerts} in the mailbox",
-            )
-        else:
-            time.sleep(WITHIN_SECONDS)  # long enough for whatever would be told
-        assert set(told(watched, since=since)) == expected
+    Seen.forget(row)
+    faults, expected = Faults(lab=watched), set(row.alerts)
     ends = {f"over: {alert}" for alert in expected}
-    over_after = until(
-        lambda: ends <= set(told(watched, since=since)),
-        seconds=WITHIN_SECONDS,
-        what=f"the end of {row.alerts} in the mailbox",
-    )
-    assert set(told(watched, since=since)) == expected | ends
+    told_after = 0.0
+    with row.ground(faults, watched):
+        nothing_is_wrong(watched)
+        since = time.time()
+        with row.inject(faults, watched):
+            if expected:
+                told_after = until(
+                    lambda: expected <= set(told(watched, since=since)),
+                    seconds=WITHIN_SECONDS,
+                    what=f"{row.alerts} in the mailbox",
+                )
+            else:
+                time.sleep(WITHIN_SECONDS)  # long enough for whatever would be told
+            assert set(told(watched, since=since)) == expected
+        over_after = until(
+            lambda: ends <= set(told(watched, since=since)),
+            seconds=WITHIN_SECONDS,
+            what=f"the end of {row.alerts} in the mailbox",
+        )
+        assert set(told(watched, since=since)) == expected | ends
     today = datetime.now(UTC).date().isoformat()
     Seen(told=round(told_after), over=round(over_after), day=today, commit=commit()).keep(row)
 
