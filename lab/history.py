@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+_NS = 1_000_000_000
+
 Phase = Literal["start", "end", "at"]
 """Whether a mark begins something, ends it, or is a moment by itself."""
 
@@ -125,6 +127,19 @@ class History:
         """Return the operations that began in a span, and all marks."""
         inside = (item for item in self.operations if start_ns <= item.start_ns < end_ns)
         return History(operations=tuple(inside), marks=self.marks)
+
+    def unsettled(self, *, seconds: float) -> tuple[range, ...]:
+        """Return the spans just before faults in which what a server said may be lost with it.
+
+        Args:
+            seconds: how long they are; none when 0.
+        """
+        if not seconds:
+            return ()
+        faults = (
+            each.at_ns for each in self.marks if (each.kind, each.phase) == ("fault", "start")
+        )
+        return tuple(range(at - round(seconds * _NS), at + 1) for at in faults)
 
     def probes(self, kind: str) -> frozenset[str]:
         """Return the probes of a kind that began, whether or not they saw anything."""

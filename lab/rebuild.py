@@ -215,6 +215,8 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
         obtain_certificates(operator, host)
     with task(f"Puppet on {facts.peer}"):
         puppet.agent(facts.peer)
+    with task(f"Let {host} fetch its zones"):  # in the mesh it is known from now on
+        operator.ssh.run(host, ["systemctl", "start", "dns-ready.service"])
     with task(f"Wait until {host} holds what {facts.peer} holds"):
         # People go on writing: it is what differs now that has to come.
         Twins(operator=operator).settle(within=_PATIENCE)

@@ -34,12 +34,14 @@ class FailoverBudget:
         any: those who try every address; how long they waited is told, not judged.
         first: those who know only one of them.
         entries: those who write, whichever they know.
+        uncopied: seconds before a fault in which an entry may be lost, with the disk it was on.
         alike: seconds after which the guest book is the same on both, when nobody writes any more.
     """
 
     any: Budget = field(default_factory=Budget)
     first: Budget = field(default_factory=Budget)
     entries: Budget = field(default_factory=Budget)
+    uncopied: float = 0.0
     alike: float = 15.0
 
 
@@ -75,9 +77,11 @@ def verdicts(
         subject = f"{title}: what was accepted, on {host}"
 
         def ledger(host: str = host, subject: str = subject) -> Verdict:
-            return balance(seen, books(lab, operator)[host], subject=subject)
+            book = books(lab, operator)[host]
+            return balance(seen, book, subject=subject, uncopied=budget.uncopied)
 
-        yield replace(guarded(subject, ledger), notes=(note,))
+        judged = guarded(subject, ledger)
+        yield replace(judged, notes=(*judged.notes, note))
 
 
 def books(lab: Lab, operator: Operator) -> dict[str, Counter[str]]:

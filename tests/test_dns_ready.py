@@ -155,3 +155,28 @@ def test_every_computed_name_is_asked_for_once(ready: ModuleType) -> None:
         ("www.a.example", "AAAA"),
         ("any.kunder.a.example", "A"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("serials", "closed", "does"),
+    [
+        ([None, None], True, []),
+        ([None, 7], True, ["nft delete table inet dns_closed"]),
+        ([7, 7], True, ["nft delete table inet dns_closed"]),
+        ([7, 7], False, []),
+    ],
+)
+def test_the_world_is_let_in_when_there_is_something_to_tell(  # noqa: PLR0917 - as above
+    ready: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    serials: list[int | None],
+    closed: bool,  # noqa: FBT001 - as above
+    does: list[str],
+) -> None:
+    for name, serial in zip(("a.example", "b.example"), serials, strict=True):
+        hold(tmp_path, name, "SLAVE", serial, PEER)
+    said = Commands(ready, monkeypatch, {})
+    monkeypatch.setattr(ready, "closed", lambda: closed)
+    ready.let_in(ready.Server())
+    assert said.run == does

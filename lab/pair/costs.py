@@ -31,6 +31,8 @@ class Cost:
         late: seconds from acceptance until a message is shown.
         refused: changes of flags and folders that may be refused.
         unsynced: seconds before a fault in which a change of flags and folders may be lost.
+        uncopied: seconds before a fault in which an entry of a guest book may be lost: only with
+            the disk that it was on.
         revived: what was thrown away, or filed elsewhere, that may be there again: whoever dies
             takes with it what the replicator had not looked after yet.
         alike: seconds from the healing until both sides hold the same.
@@ -45,6 +47,7 @@ class Cost:
     late: float = 30.0
     refused: int = 0
     unsynced: float = 0.0
+    uncopied: float = 0.0
     revived: int = 1
     alike: float = 60.0
 
@@ -52,10 +55,12 @@ class Cost:
         """Return it as one line."""
         pages = f"{self.pages:,} pages" if self.pages else "no page"
         lookups = f"{self.lookups:,} look-ups" if self.lookups else "no look-up"
+        entries = f", nor entries but of the last {self.uncopied:g} s" if self.uncopied else ""
+        lost = f"no message lost{entries}" if entries else "0 lost"
         return (
             f"{lookups} and {pages} fail; one address only ≤ {self.first:g} s; "
             f"mail read ≤ {self.unread:g} s, sent ≤ {self.unsent:g} s, shown ≤ {self.late:g} s; "
-            f"0 lost; alike ≤ {self.alike:g} s"
+            f"{lost}; alike ≤ {self.alike:g} s"
         )
 
     def __or__(self, other: Cost) -> Cost:
@@ -79,6 +84,7 @@ class Cost:
             any=Budget(failed=self.pages, at_least=AT_LEAST.pages),
             first=Budget(failed=_MANY, gap=self.first, at_least=AT_LEAST.pages),
             entries=Budget(failed=_MANY, gap=self.first, at_least=AT_LEAST.entries),
+            uncopied=self.uncopied,
             alike=self.alike,
         )
 

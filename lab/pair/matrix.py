@@ -83,7 +83,8 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         # what the other side has filed is told.
         Kind.PARTITION: Cost(refused=5, revived=3, alike=15.0),
         Kind.DRAIN: Cost(),
-        Kind.WIPED: dead | Cost(alike=300.0),
+        # Messages are on both disks before anybody hears of them; an entry follows in a moment.
+        Kind.WIPED: dead | Cost(alike=300.0, uncopied=1.0),
     }  # fmt: skip
 
 

@@ -22,7 +22,9 @@ def entries(book: str) -> Counter[str]:
     return Counter(re.findall(rf"{re.escape(MARK)}[0-9a-f]{{16}}", book))
 
 
-def balance(history: History, book: Counter[str], *, subject: str) -> Verdict:
+def balance(
+    history: History, book: Counter[str], *, subject: str, uncopied: float = 0.0
+) -> Verdict:
     """Compare what writers were told with what is in the book in the end.
 
     An entry that was refused, or of whose fate nobody was told, may be there once or not at all.
@@ -31,10 +33,15 @@ def balance(history: History, book: Counter[str], *, subject: str) -> Verdict:
         history: what the writers tried.
         book: entries in the end, and how often each is there.
         subject: what to call it.
+        uncopied: seconds before a fault in which an entry may be lost with the only disk that it
+            was on; how many were is told.
     """
+    spans = history.unsettled(seconds=uncopied)
     tried = [item for item in history.operations if item.kind == ENTRY]
     accepted = [item.what for item in tried if item.ok]
-    lost = [entry for entry in accepted if not book[entry]]
+    missing = [item for item in tried if item.ok and not book[item.what]]
+    gone = [item.what for item in missing if any(item.end_ns in span for span in spans)]
+    lost = [item.what for item in missing if item.what not in gone]
     doubled = [item.what for item in tried if book[item.what] > 1]
     reasons = [
         f"{len(found):,} {what}: {_some(found)}"
@@ -49,6 +56,7 @@ def balance(history: History, book: Counter[str], *, subject: str) -> Verdict:
         outcome=outcome,
         reasons=tuple(reasons),
         figures=Figures(total=len(accepted), failed=len(lost) + len(doubled)),
+        notes=(f"{len(gone):,} gone with the disk",) if gone else (),
     )
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from lab.users.mail_plan import Letter, MailUsers
 
 ABSENT: Final[State] = ()
-_NS: Final = 1_000_000_000
 
 Place = tuple[str, str]
 """A mailbox's owner, and a message's mark."""
@@ -65,14 +64,6 @@ class Books:
     refused: list[str] = field(default_factory=list)
 
 
-def unsettled(history: History, *, seconds: float) -> tuple[range, ...]:
-    """Return the spans just before faults in which what a server said may be lost with it."""
-    if not seconds:
-        return ()
-    faults = (mark.at_ns for mark in history.marks if (mark.kind, mark.phase) == ("fault", "start"))
-    return tuple(range(at - round(seconds * _NS), at + 1) for at in faults)
-
-
 def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
     """Write the books.
 
@@ -82,7 +73,7 @@ def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
         unsynced: seconds before a fault in which a change that was confirmed may be lost with the
             server that confirmed it.
     """
-    spans = unsettled(history, seconds=unsynced)
+    spans = history.unsettled(seconds=unsynced)
     books = Books()
     letters = {(letter.sender, letter.to): letter for letter in users.letters}
     for item in history.operations:

@@ -7,7 +7,6 @@ import statistics
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from lab.users.mail_books import unsettled
 from lab.users.mail_plan import MAIL, SEEN, SUBMISSION
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def void_numbers(history: History, users: MailUsers, *, seconds: float) -> froze
     Just before it; and as long behind it: a server that hears nothing any more still shows what
     had come to it.
     """
-    spans = unsettled(history, seconds=seconds)
+    spans = history.unsettled(seconds=seconds)
     return frozenset(
         (owner, int(item.detail.split()[2]))
         for owner, item in sightings(history, users)

@@ -125,9 +125,13 @@ describe 'profile::dns' do
 
     it 'answers the world when zones and checks are of today, and sees to that every minute' do
       dropin = catalogue.resource('file', '/etc/systemd/system/pdns.service.d/fleet.conf')[:content]
-      expect(dropin).to match(%r{^ExecStartPre=.*closed\.nft\nExecStartPost=-.*dns-ready --wait\n.*delete table inet dns_closed\n})
+      expect(dropin).to match(%r{^ExecStartPre=.*closed\.nft\nExecStartPost=-.*dns-ready --wait\nExecStartPost=.*dns-ready --open\n})
       is_expected.to contain_profile__systemd__dropin('pdns.service').that_comes_before('Package[pdns-server]')
       is_expected.to contain_service('dns-ready.timer').with_ensure('running')
+      is_expected.to contain_exec('dns: open to the world')
+        .with_command('/usr/local/sbin/dns-ready --wait --open')
+        .with_onlyif('/usr/sbin/nft list table inet dns_closed')
+        .that_requires("Profile::Dns::Primary[#{zone}]")
       is_expected.to contain_file('/etc/powerdns/pdns.conf').with_content(/^enable-lua-records=yes$/)
     end
 

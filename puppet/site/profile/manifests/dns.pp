@@ -73,6 +73,15 @@ class profile::dns (
       }
     }
 
+    # A new server is closed to the world until it has a zone.
+    unless $mine.filter |$name, $zone| { $zone['kind'] != 'absent' }.empty {
+      exec { 'dns: open to the world':
+        command => '/usr/local/sbin/dns-ready --wait --open',
+        onlyif  => '/usr/sbin/nft list table inet dns_closed',
+        require => Service['dns-ready.timer'],
+      }
+    }
+
     $mine.each |$name, $zone| {
       $secret = pick($zone['signed'], false) ? {
         true  => Sensitive($zone_secrets.unwrap[$name]),
@@ -93,6 +102,7 @@ class profile::dns (
             secret       => $secret,
             peers        => $others,
             transfer_key => $transfer_key,
+            before       => Exec['dns: open to the world'],
           }
         }
         'secondary': {
@@ -101,6 +111,7 @@ class profile::dns (
             transfer_key => $zone['transfer_key'],
             secret       => $secret,
             peers        => $others,
+            before       => Exec['dns: open to the world'],
           }
         }
         default: {

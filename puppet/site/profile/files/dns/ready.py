@@ -10,7 +10,10 @@ That needs nobody's help: the control host may be down.
 Names whose answer is computed (type LUA): PowerDNS checks what such a name leads to from the first
 question on, and answers with all of it, dead or not, until it knows. So each is asked for once.
 
-    dns-ready [--wait]    with --wait: until zones are fetched and checks are made
+    dns-ready [--wait]    with --wait, and when it has nothing yet: until zones are fetched and
+                          checks are made
+    dns-ready --open      let the world ask, unless this server has nothing to tell (`closed.nft`);
+                          with --wait: afterwards
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ SETTINGS = Path("/etc/powerdns/pdns.conf")
 PEERS = Path("/etc/powerdns/peers")
 HERE = "127.0.0.1"
 PRIMARY, SECONDARY = "MASTER", "SLAVE"
+GATE = ("inet", "dns_closed")
 
 PEER_SECONDS = 1.0
 """How long a server of the fleet may take to tell a serial."""
@@ -120,6 +124,11 @@ class Server:
             for name, kind, primaries, content in rows
         ]
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has nothing of any zone, as a new one that has not reached the primary yet."""
+        return not any(zone.serial for zone in self.zones())
+
     def computed(self) -> list[tuple[str, str]]:
         """Return owner and content of the records whose answer is computed."""
         return self._rows("SELECT name, content FROM records WHERE type = 'LUA' AND NOT disabled")
@@ -180,6 +189,22 @@ def warm(server: Server, *, wait: bool) -> None:
         time.sleep(server.checks_seconds)
 
 
+def let_in(server: Server) -> None:
+    """Let the world ask, unless this server would only say that it knows nothing."""
+    if server.empty:
+        say("it has nothing of any zone yet: the world is not let in")
+        return
+    if closed():
+        run("nft", "delete", "table", *GATE)
+
+
+def closed() -> bool:
+    """Return whether the world is kept out."""
+    command = ["nft", "list", "tables"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    return f"table {' '.join(GATE)}" in said.splitlines()
+
+
 def serial_at(address: str, zone: str) -> int | None:
     """Return the serial of *zone* that a server has; None when it does not tell one."""
     reply = ask(address, zone, "SOA")
@@ -217,10 +242,14 @@ def main() -> None:
     """Do it."""
     parser = argparse.ArgumentParser(description="Catch up with the other name servers.")
     parser.add_argument("--wait", action="store_true", help="end when it is done")
-    wait = parser.parse_args().wait
-    server = Server()
-    catch_up(server, wait=wait)
-    warm(server, wait=wait)
+    parser.add_argument("--open", action="store_true", help="let the world ask")
+    asked, server = parser.parse_args(), Server()
+    if asked.wait or not asked.open:
+        wait = asked.wait or server.empty
+        catch_up(server, wait=wait)
+        warm(server, wait=wait)
+    if asked.open:
+        let_in(server)
 
 
 if __name__ == "__main__":

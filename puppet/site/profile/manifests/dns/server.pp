@@ -91,7 +91,7 @@ class profile::dns::server (
   service { 'pdns.service':
     ensure  => running,
     enable  => true,
-    require => Exec['dns: database'],
+    require => [Exec['dns: database'], Package['nftables']],
   }
 
   ['dns-ready.service', 'dns-ready.timer'].each |$unit| {
