@@ -40,12 +40,14 @@ class Row:
         fault: what goes wrong, for people.
         inject: faults -> the fault, which heals itself.
         alerts: what is told, as subjects of messages have it: name of the alert, host, service.
+        also: what may be told besides, as it is true as well, and need not be seen.
         ground: what has to be so before, and until its end was told.
     """
 
     fault: str
     inject: Callable[[Faults, Lab], AbstractContextManager[None]]
     alerts: Sequence[str]
+    also: Sequence[str] = ()
     ground: Callable[[Faults, Lab], AbstractContextManager[None]] = lambda *_: nullcontext()
 
     @property
@@ -229,6 +231,7 @@ TABLE: Final = (
         ground=lambda faults, lab: small_history(faults, lab, "tromso"),
         inject=lambda _, lab: filled(lab, "tromso", left=0),
         alerts=["MonitoringBroken tromso"],
+        also=["DiskFull tromso"],  # when that can be written down just about
     ),
 )
 
