@@ -11,6 +11,7 @@ from pathlib import Path
 from lab import puppet_check
 from lab.console import TerminalReporter, console
 from lab.errors import CheckFailedError
+from lab.parallel import meanwhile
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -83,9 +84,12 @@ def _run(check: Check) -> None:
 
 
 def fast() -> None:
-    """Run every check but the scenarios: lint, types, unit tests, Puppet."""
-    run(fast_checks())
-    puppet()
+    """Run every check but the scenarios: lint, types, unit tests, and beside those Puppet."""
+    *quick, unit_tests = fast_checks()
+    run(quick)
+    with meanwhile(puppet) as code:
+        run([unit_tests])
+        code.result()
 
 
 def puppet() -> None:

@@ -82,6 +82,7 @@ def test_when_nothing_happens_everybody_is_content(lab: Lab) -> None:
     assert failing(watch) == set(), said(watch)
 
 
+@pytest.mark.slow
 def test_mailboxes_that_are_away_are_missed_and_nothing_is_lost(lab: Lab) -> None:
     with watched(lab, "Mailboxes are away") as watch:
         time.sleep(AWAY)

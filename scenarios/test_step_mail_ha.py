@@ -41,6 +41,7 @@ def test_nothing_is_lost_while_bergen_joins_and_both_hold_the_same(made: Rehears
     assert {each.outcome for each in made.verdicts} == {Outcome.OK}, made.verdicts
 
 
+@pytest.mark.slow  # the step itself ends with a second run of Puppet; here all of it is made again
 @pytest.mark.usefixtures("made")
 def test_made_again_it_changes_nothing(operator: Operator) -> None:
     before = operator.stage.read()

@@ -39,6 +39,7 @@ def test_tromso_watches_all_and_nobody_notices(made: Rehearsed) -> None:
     assert {each.outcome for each in made.verdicts} == {Outcome.OK}, made.verdicts
 
 
+@pytest.mark.slow  # the step itself ends with a second run of Puppet; here all of it is made again
 @pytest.mark.usefixtures("made")
 def test_made_again_it_changes_nothing(operator: Operator) -> None:
     before = operator.stage.read()
