@@ -305,24 +305,25 @@ def _kept(row: Row) -> Path:
 
 def as_markdown(seen: Sequence[tuple[Row, Seen | None]]) -> str:
     """Return the table for people: a line a fault, a column an alert."""
-    names = sorted({alert.split()[0] for row, _ in seen for alert in row.alerts})
+    names = sorted({each.split()[0] for row, _ in seen for each in (*row.alerts, *row.also)})
     lines = [
         "# Which fault raises which alert",
         "",
         "Made by `PYTHONPATH=. python scenarios/alert_table.py` from what",
         "`scenarios/test_alerts.py` saw: each alert reaches a mailbox outside within 90 s of its",
         "fault, its end comes within 90 s of healing, and no other is told. A cell names whom the",
-        "alert is about. *Told* and *over* are seconds; `?` stands where a row was not seen to",
-        "pass.",
+        "alert is about; in parentheses what may be told besides, as it is true as well. *Told* and",
+        "*over* are seconds; `?` stands where a row was not seen to pass.",
         "",
         f"| fault | {' | '.join(names)} | told | over | seen | tree |",
         f"|---|{'---|' * len(names)}---:|---:|---|---|",
     ]
     for row, found in seen:
-        cells = [
-            ", ".join(alert.partition(" ")[2] for alert in row.alerts if alert.split()[0] == name)
-            for name in names
+        about = [each.partition(" ") for each in row.alerts]
+        about += [
+            (name, " ", f"({whom})") for name, _, whom in (a.partition(" ") for a in row.also)
         ]
+        cells = [", ".join(whom for alert, _, whom in about if alert == name) for name in names]
         lines.append(f"| {' | '.join([row.fault, *cells, *_figures(row, found)])} |")
     lines += [
         "",
