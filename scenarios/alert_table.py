@@ -312,18 +312,16 @@ def as_markdown(seen: Sequence[tuple[Row, Seen | None]]) -> str:
         "Made by `PYTHONPATH=. python scenarios/alert_table.py` from what",
         "`scenarios/test_alerts.py` saw: each alert reaches a mailbox outside within 90 s of its",
         "fault, its end comes within 90 s of healing, and no other is told. A cell names whom the",
-        "alert is about; in parentheses what may be told besides, as it is true as well. *Told* and",
-        "*over* are seconds; `?` stands where a row was not seen to pass.",
+        "alert is about; in parentheses what may be told besides, as it is true as well. *Told*",
+        "and *over* are seconds; `?` stands where a row was not seen to pass.",
         "",
         f"| fault | {' | '.join(names)} | told | over | seen | tree |",
         f"|---|{'---|' * len(names)}---:|---:|---|---|",
     ]
     for row, found in seen:
-        about = [each.partition(" ") for each in row.alerts]
-        about += [
-            (name, " ", f"({whom})") for name, _, whom in (a.partition(" ") for a in row.also)
-        ]
-        cells = [", ".join(whom for alert, _, whom in about if alert == name) for name in names]
+        about = [alert.split(maxsplit=1) for alert in row.alerts]
+        about += [[name, f"({whom})"] for name, whom in (each.split() for each in row.also)]
+        cells = [", ".join(whom for alert, whom in about if alert == name) for name in names]
         lines.append(f"| {' | '.join([row.fault, *cells, *_figures(row, found)])} |")
     lines += [
         "",
