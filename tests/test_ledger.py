@@ -47,7 +47,7 @@ def test_what_came_just_before_a_disk_was_destroyed_may_be_gone_with_it() -> Non
         [
             *(
                 Operation(kind=ENTRY, target="w", start_ns=at, end_ns=at, ok=True, what=what)
-                for what, at in (("a", 2 * second), ("b", 9 * second), ("c", 11 * second))
+                for what, at in (("a", 2 * second), ("b", 9 * second), ("c", 12 * second))
             ),
             Mark(kind="fault", name="wiped oslo", phase="start", at_ns=10 * second),
         ]

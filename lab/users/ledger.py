@@ -34,9 +34,12 @@ def balance(
         book: entries in the end, and how often each is there.
         subject: what to call it.
         uncopied: seconds before a fault in which an entry may be lost with the only disk that it
-            was on; how many were is told.
+            was on, and as long behind it: a disk takes a moment to be destroyed. How many were
+            is told.
     """
-    spans = history.unsettled(seconds=uncopied)
+    spans = [
+        range(span.start, span.stop + len(span)) for span in history.unsettled(seconds=uncopied)
+    ]
     tried = [item for item in history.operations if item.kind == ENTRY]
     accepted = [item.what for item in tried if item.ok]
     missing = [item for item in tried if item.ok and not book[item.what]]
