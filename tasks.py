@@ -592,11 +592,16 @@ def bench(
 ) -> None:
     """Measure how fast the lab is, beside a bare loop of the Docker SDK and plain mail tools.
 
+    Parts are start (of a lab), steps (each under load), mail (a first copy of all mailboxes), pair
+    (how soon mail is on the other server, at what cost, with how many users), puppet, promotion
+    and restores (of milestones). The lab is its own, and taken down in the end.
+
     Examples:
       ./invoke bench
       ./invoke bench --cold
       ./invoke bench --no-steps
       ./invoke bench --only mail
+      ./invoke bench --only pair
       ./invoke bench --json >bench.json
     """
     out = console(stderr=json, record=bool(picture))

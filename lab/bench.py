@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from lab import bench_mail, bench_promotion
+from lab import bench_mail, bench_pair, bench_promotion
 from lab.console import TerminalReporter
 from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
 from lab.engine.images import BASE
@@ -28,6 +28,7 @@ from lab.operate import in_lab
 from lab.rehearsal import chain, reach, rehearse
 from lab.steps import STEPS
 from lab.steps.mail import Mail
+from lab.steps.mail_ha import MailHa
 
 NAME = "bench"
 _MOVE = frozenset({"web", "mail", "wipe"})
@@ -47,19 +48,23 @@ class Figure:
     Attributes:
         what: what was measured.
         value: the result.
-        goal: what it should reach at most; None where there is no goal.
+        goal: what it should be at most; None where there is no goal.
         unit: of both.
+        least: whether the goal is what it should be at least.
     """
 
     what: str
     value: float
     goal: float | None = None
     unit: str = "s"
+    least: bool = False
 
     @property
     def reached(self) -> bool | None:
         """Whether the goal was reached; None without one."""
-        return None if self.goal is None else self.value <= self.goal
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.least else self.value <= self.goal
 
     def as_json(self) -> Mapping[str, object]:
         """Return plain data."""
@@ -87,6 +92,18 @@ class Stopwatch:
     def add(self, figure: Figure) -> None:
         """Add a figure measured otherwise."""
         self.figures.append(figure)
+
+    def tell(
+        self,
+        what: str,
+        value: float,
+        *,
+        goal: float | None = None,
+        unit: str,
+        least: bool = False,
+    ) -> None:
+        """Add a figure, as those who measure tell it (:class:`lab.bench_mail.Told`)."""
+        self.add(Figure(what=what, value=value, goal=goal, unit=unit, least=least))
 
 
 def measure(*, cold: bool, steps: bool, out: Console, only: Sequence[str] = ()) -> Sequence[Figure]:
@@ -164,11 +181,13 @@ def _steps(watch: Stopwatch) -> None:
 
 
 def _mail(watch: Stopwatch) -> None:
-    def told(what: str, value: float, *, goal: float | None = None, unit: str) -> None:
-        watch.add(Figure(what=what, value=value, goal=goal, unit=unit))
-
     reach(watch.lab, chain(Mail.name)[-2])
-    bench_mail.measure(watch.lab, told=told)
+    bench_mail.measure(watch.lab, told=watch.tell)
+
+
+def _pair(watch: Stopwatch) -> None:
+    reach(watch.lab, MailHa.name)
+    bench_pair.measure(watch.lab, told=watch.tell)
 
 
 def _promotion(watch: Stopwatch) -> None:
@@ -210,6 +229,7 @@ def _puppet(watch: Stopwatch) -> None:
 _PARTS: Final[Mapping[str, Callable[[Stopwatch], None]]] = {
     "steps": _steps,
     "mail": _mail,
+    "pair": _pair,
     "puppet": _puppet,
     "promotion": _promotion,
     "restores": _restores,
@@ -217,7 +237,7 @@ _PARTS: Final[Mapping[str, Callable[[Stopwatch], None]]] = {
 
 PARTS: Final = ("start", *_PARTS)
 """What is measured, in this order: starts of the lab, steps under load, mail beside the plain
-tools, Puppet, a promotion, restores of milestones."""
+tools, two mail servers that are one, Puppet, a promotion, restores of milestones."""
 
 
 @contextmanager
@@ -257,7 +277,7 @@ def render(figures: Sequence[Figure]) -> Table:
     verdicts = {True: "[green]reached[/]", False: "[red]missed[/]", None: ""}
     for one in figures:
         digits = 1 if one.unit else 0
-        goal = "" if one.goal is None else f"≤ {one.goal:g} {one.unit}"
+        goal = "" if one.goal is None else f"{'≥' if one.least else '≤'} {one.goal:.4g} {one.unit}"
         value = f"{one.value:.{digits}f} {one.unit}"
         table.add_row(one.what, value, goal, verdicts[one.reached])
     return table

@@ -24,9 +24,17 @@ _AT_ONCE: Final = 4
 
 
 class Told(Protocol):
-    """Takes a figure: what it is, its value, its goal and its unit."""
+    """Takes a figure: what it is, its value, its goal (at most, or at least) and its unit."""
 
-    def __call__(self, what: str, value: float, *, goal: float | None = None, unit: str) -> None:
+    def __call__(
+        self,
+        what: str,
+        value: float,
+        *,
+        goal: float | None = None,
+        unit: str,
+        least: bool = False,
+    ) -> None:
         """Take it."""
 
 

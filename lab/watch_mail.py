@@ -31,6 +31,7 @@ from lab.world.machines import FOREIGN_MAIL, MAILER, OUTSIDE, RESOLVER
 from lab.world.names import foreign_domain, machine_address, machine_name
 
 _MANY: Final = 1_000
+_SPARE: Final = 10.0
 _MAY_CHANGE: Final = (" lost: ", " there more than once: ")
 _ABROAD: Final = """
 import json, pathlib, re, sys
@@ -130,7 +131,7 @@ def mail_users(lab: Lab, *, both_sides: bool = False) -> MailUsers:
 
 def census(lab: Lab, plan: Plan) -> Census:
     """Read every mailbox, from outside and by its owner, and what came to those elsewhere."""
-    found = Census.of(_outside(lab, plan, "lab.users.mail_census"))
+    found = Census.of(outside(lab, plan, "lab.users.mail_census"))
     abroad = lab.engine.run(MAILER, ["python3", "-c", _ABROAD, FOREIGN_MAIL]).output
     arrived, returned = json.loads(abroad)
     return found + Census(
@@ -140,20 +141,34 @@ def census(lab: Lab, plan: Plan) -> Census:
 
 def compare(lab: Lab, plan: Plan) -> Compared:
     """Compare what both servers hold, from outside and by the owners of the mailboxes."""
-    return Compared.of(_outside(lab, plan, "lab.users.mail_twins"))
+    return Compared.of(outside(lab, plan, "lab.users.mail_twins"))
 
 
-def _outside(lab: Lab, plan: Plan, program: str) -> dict[str, Any]:
-    """Return what a program of the users says, run once on their machine."""
+def outside(
+    lab: Lab, plan: Plan, program: str, *arguments: str, seconds: int = 60
+) -> dict[str, Any]:
+    """Return what a program of the users says, run once on their machine.
+
+    Args:
+        lab: the lab.
+        plan: what it reads first of all.
+        program: its module.
+        arguments: more that it is given.
+        seconds: that it may take.
+
+    Raises:
+        SshError: it failed, or took longer.
+    """
     directory = f"/run/generalprove-census-{secrets.token_hex(4)}"
     lab.ssh.write(OUTSIDE, f"{directory}/users.zip", shipped())
     lab.ssh.write(OUTSIDE, f"{directory}/plan.json", plan.to_json())
     command = [
-        *("env", f"PYTHONPATH={directory}/users.zip", "timeout", "120"),
-        *("python3", "-m", program, f"{directory}/plan.json"),
+        *("env", f"PYTHONPATH={directory}/users.zip", "timeout", str(seconds)),
+        *("python3", "-m", program, f"{directory}/plan.json", *arguments),
     ]
     try:
-        found: dict[str, Any] = json.loads(lab.ssh.run(OUTSIDE, command).stdout)
+        said = lab.ssh.run(OUTSIDE, command, timeout=seconds + _SPARE).stdout
+        found: dict[str, Any] = json.loads(said)
     finally:
         lab.ssh.run(OUTSIDE, ["rm", "-rf", directory], check=False)
     return found

@@ -33,6 +33,7 @@ _SHIPPED: Final = (
     "users/mail_folders.py",
     "users/mail_messages.py",
     "users/mail_movers.py",
+    "users/mail_pace.py",
     "users/mail_plan.py",
     "users/mail_playing.py",
     "users/mail_readers.py",
