@@ -107,7 +107,7 @@ class Stopwatch:
 
 
 def measure(*, cold: bool, steps: bool, out: Console, only: Sequence[str] = ()) -> Sequence[Figure]:
-    """Measure everything; about twenty minutes of work, ten without the steps.
+    """Measure everything; about half an hour of work, twenty minutes without the steps.
 
     Args:
         cold: throw the lab's images away first, to measure the first start on a new machine.

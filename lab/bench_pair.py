@@ -97,9 +97,9 @@ class Delays:
         )
 
 
-def rate(messages: int, paced: Paced) -> float:
-    """Return messages a second, until every server had all of them."""
-    return messages * _NS / (max(paced.complete) - paced.begun)
+def rate(messages: int, times: Sequence[Paced]) -> float:
+    """Return messages a second, so many each time, until every server had all of them."""
+    return len(times) * messages * _NS / sum(max(each.complete) - each.begun for each in times)
 
 
 class Bench:
@@ -114,7 +114,7 @@ class Bench:
     def __init__(self, *, lab: Lab, operator: Operator, told: Told) -> None:
         self._lab = lab
         self._told = told
-        self._hosts = Hosts(ssh=operator.ssh, first=PAIR[0], second=PAIR[1])
+        self._hosts = Hosts(ssh=operator.ssh, first=PAIR[0], second=PAIR[1], report=operator.report)
         standard = mail_users(lab)
         self._sender = standard.correspondents[0].letters[0].sender
         self._plan = Plan(
@@ -131,26 +131,35 @@ class Bench:
         self._told(f"{what}: median", delays.median * 1000, goal=200, unit="ms")
         self._told("  95 % of them", delays.most * 1000, goal=400, unit="ms")
         self._told("  all of them", delays.longest * 1000, unit="ms")
+        self._told("  a packet there and back", self._hosts.distance(), unit="ms")
 
     def burst(self) -> None:
-        """Tell how soon many messages are on both, and how much faster one server is alone."""
-        each = _MANY // _TO
+        """Tell how soon many messages are on both, and how much faster one server is alone.
+
+        Twice each, in the order in which a machine that grows busier or idler favours neither.
+        """
+        hosts = self._hosts
         with self._known(_TO) as accounts:
-            both = self._work("burst", accounts, each=each, size=_SIZE)
-            after = (max(both.complete) - both.complete[0]) / _NS
-            what = f"{_MANY:,} messages of {_SIZE // 1000} kB into {_TO} users"
-            self._told(f"{what}: on both after the last delivery", after, goal=1, unit="s")
-            self._told(
-                "  with replication and journal, until on both", rate(_MANY, both), unit="/s"
-            )
-            with self._hosts.plain():
-                self._hosts.deliver(accounts)
-                alone = self._work("burst", accounts, each=each, size=_SIZE, servers=1)
+
+            def work(servers: int) -> Paced:
+                each = _MANY // _TO
+                return self._work("burst", accounts, each=each, size=_SIZE, servers=servers)
+
+            both = [work(2)]
+            with hosts.plain():
+                hosts.deliver(accounts)
+                alone = [work(1), work(1)]
             with self._lab.report.task("Until both are alike again"):
-                self._hosts.sweep()
-        self._told("  the same Dovecot and Postfix without both", rate(_MANY, alone), unit="/s")
-        share = rate(_MANY, both) / rate(_MANY, alone)
-        self._told("  share of that", share * 100, goal=50, unit="%", least=True)
+                hosts.sweep()
+                hosts.settle()
+            both.append(work(2))
+        after = max((max(each.complete) - each.complete[0]) / _NS for each in both)
+        what = f"{_MANY:,} messages of {_SIZE // 1000} kB into {_TO} users"
+        self._told(f"{what}: on both after the last delivery", after, goal=1, unit="s")
+        fast, slow = rate(_MANY, alone), rate(_MANY, both)
+        self._told("  with replication and journal, until on both", slow, unit="/s")
+        self._told("  the same Dovecot and Postfix without both", fast, unit="/s")
+        self._told("  share of that", slow / fast * 100, goal=50, unit="%", least=True)
 
     def growth(self) -> None:
         """Tell what more people cost a replicator."""
@@ -195,7 +204,6 @@ class Bench:
         with self._hosts.people(accounts, alone=alone):
             with self._lab.report.task(f"Make {count:,} mailboxes"):
                 self._hosts.deliver(accounts)
-                self._hosts.sweep()
                 self._hosts.settle()
             yield accounts
             with self._lab.report.task("Until nothing is under way"):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lab.console import Reporter
 from lab.errors import CouldNotError
 from lab.operator.mailboxes import STORE
 from lab.operator.ssh import Ssh
@@ -23,8 +24,9 @@ from lab.parallel import side_by_side
 from lab.users.mail_plan import Account
 
 _KEPT: Final = ".before-bench"
-_SETTLED: Final = 120.0
+_SETTLED: Final = 300.0
 _SWEPT: Final = 300
+_SPOOL: Final = "/var/lib/dovecot/replicator"
 
 # The files of profile::mail::users and profile::mail::addresses: who has a mailbox, who may log
 # in, and what Postfix takes mail for.
@@ -92,11 +94,13 @@ class Hosts:
         ssh: the way to them.
         first: the one that is written to.
         second: the one on which everything is looked for.
+        report: where progress goes.
     """
 
     ssh: Ssh
     first: str
     second: str
+    report: Reporter
 
     @property
     def both(self) -> tuple[str, str]:
@@ -130,7 +134,8 @@ class Hosts:
             side_by_side(come, self.both)
             yield
         finally:
-            side_by_side(go, self.both)
+            with self.report.task(f"Take {len(accounts):,} mailboxes away"):
+                side_by_side(go, self.both)
 
     @contextmanager
     def plain(self) -> Iterator[None]:
@@ -193,10 +198,9 @@ class Hosts:
         self.ssh.run(self.second, unpack, stdin=packed, timeout=300)
 
     def sweep(self) -> float:
-        """Have everybody synced on both hosts; return the seconds that the last sweep took."""
+        """Have everybody synced, both ways; return the seconds that it took."""
         wait = ["replicator", "wait", "--timeout", str(_SWEPT)]
-        for host in (self.second, self.first):
-            self.ssh.run(host, wait, timeout=_SWEPT + 30)
+        self.ssh.run(self.first, wait, timeout=_SWEPT + 30)
         return float(self._status(self.first)["sweep_seconds"])
 
     def settle(self) -> None:
@@ -207,14 +211,24 @@ class Hosts:
         """
         deadline = time.monotonic() + _SETTLED
         for host in self.both:
-            while busy := left(self._status(host)):
+            while busy := self._marked(host) or left(self._status(host)):
                 if time.monotonic() > deadline:
                     raise PairError(f"{busy} after {_SETTLED:.0f} s", where=host)
                 time.sleep(0.5)
 
+    def distance(self) -> float:
+        """Return the milliseconds that a packet takes to the other one and back."""
+        ping = ["ping", "-q", "-c", "5", "-i", "0.2", self.second]
+        return round_trip(self.ssh.run(self.first, ping).stdout)
+
     def cost(self) -> Cost:
         """Return what the replicator of the first has taken so far."""
         return Cost.of(self.ssh.run(self.first, _COST).stdout)
+
+    def _marked(self, host: str) -> str:
+        # A marker goes when all that it stands for is on both; the replicator may not know it yet.
+        markers = self.ssh.run(host, ["ls", "-A", _SPOOL]).stdout.split()
+        return f"{len(markers)} marked" if markers else ""
 
     def _status(self, host: str) -> dict[str, Any]:
         # It exits with 1 when it is not well, which is told by what it says.
@@ -253,6 +267,18 @@ def without_journal(milters: str) -> str:
     if rest == milters.strip() or not rest:
         raise PairError(f"not one milter besides the journal's: {milters!r}")
     return rest
+
+
+def round_trip(said: str) -> float:
+    """Return the average that ping(8) has found, in milliseconds.
+
+    Raises:
+        PairError: it says none.
+    """
+    found = re.search(r"= [\d.]+/([\d.]+)/", said)
+    if not found:
+        raise PairError(f"no packet came back: {said.strip()!r}")
+    return float(found[1])
 
 
 def left(status: dict[str, Any]) -> str:

@@ -10,7 +10,15 @@ import pytest
 
 from lab.bench import Figure, render
 from lab.bench_pair import Delays, rate
-from lab.bench_pair_hosts import Cost, PairError, left, people, tables, without_journal
+from lab.bench_pair_hosts import (
+    Cost,
+    PairError,
+    left,
+    people,
+    round_trip,
+    tables,
+    without_journal,
+)
 from lab.users.mail_pace import Box, Paced, Passage, Seat, Work, burst, follow
 from lab.users.mail_plan import Account
 from lab.users.mail_wire import Imap, NoMailError, Smtp
@@ -124,7 +132,10 @@ def test_delays_count_from_the_last_look_in_vain() -> None:
 
 
 def test_the_last_server_to_be_complete_decides_how_fast_it_was() -> None:
-    assert rate(1_000, Paced(begun=SECOND, complete=(3 * SECOND, 6 * SECOND))) == 200
+    slow = Paced(begun=SECOND, complete=(3 * SECOND, 6 * SECOND))
+    fast = Paced(begun=SECOND, complete=(4 * SECOND,))
+    assert rate(1_000, [slow]) == 200
+    assert rate(1_000, [slow, fast]) == 250
 
 
 def test_a_goal_may_be_the_least() -> None:
@@ -167,3 +178,12 @@ def test_a_replicator_has_nothing_left_only_when_nothing_waits_or_runs() -> None
 
 def test_what_a_replicator_takes_is_read_in_seconds_and_megabytes() -> None:
     assert Cost.of("1500000000\n20480\n") == Cost(cpu=1.5, rss=20.48)
+
+
+def test_the_distance_is_the_average_that_ping_says() -> None:
+    said = (
+        "5 packets transmitted, 5 received\nrtt min/avg/max/mdev = 18.888/19.177/19.733/0.295 ms\n"
+    )
+    assert round_trip(said) == 19.177
+    with pytest.raises(PairError, match="no packet"):
+        round_trip("5 packets transmitted, 0 received, 100% packet loss")
