@@ -18,6 +18,7 @@ from lab import rebuild as rebuilding
 from lab.cli import command, print_json, the_lab, the_operator
 from lab.console import SilentReporter, TerminalReporter, console, save_picture
 from lab.drain import Drain
+from lab.engine import box
 from lab.fleet import Fleet
 from lab.mail_takeover import Takeover
 from lab.milestones import PROJECT, Milestones
@@ -44,19 +45,30 @@ NAMES = ", ".join(step.name for step in STEPS)
 UNTIL = {"until": f"the last step to make: bare, {NAMES}"}
 
 
-@command(help={**LAB, **UNTIL})
-def lab_up(_: Context, lab: str = "default", until: str = "") -> None:
+@command(
+    help={
+        **LAB,
+        **UNTIL,
+        "engine": "what makes the hosts: docker, vagrant, or a list such as oslo=vagrant",
+    }
+)
+def lab_up(_: Context, lab: str = "default", until: str = "", engine: str = "") -> None:
     """Bring a lab up: three servers and a small internet round them.
 
-    Safe to run again: it looks at what is there and does what is missing.
+    Safe to run again: it looks at what is there and does what is missing. A lab keeps its engine
+    until it is taken down: hosts are containers unless they are said to be virtual machines.
 
     Examples:
       ./invoke lab-up
       ./invoke lab-up --until control
       ./invoke lab-up --lab second
+      ./invoke lab-up --engine oslo=vagrant
+      ./invoke lab-up --engine vagrant
     """
     it = the_lab(lab)
     with it.store.locked("lab-up"):
+        if engine:
+            it.choose(engine)
         if until:
             rehearsal.reach(it, until)
         else:
@@ -128,6 +140,21 @@ def lab_restore(_: Context, milestone: str, lab: str = "default") -> None:
     it = the_lab(lab)
     with it.store.locked("lab-restore"):
         Milestones(lab=it).restore(milestone)
+
+
+@command()
+def box_build(_: Context) -> None:
+    """Make the Debian box for virtual machines, from packages; for `vagrant up` by hand as well.
+
+    It is made of the bare hosts' container image, with a kernel of its own, and made again only
+    when something that it is made of has changed.
+
+    Examples:
+      ./invoke box-build
+      ./invoke box-build && vagrant up oslo
+    """
+    found = box.build(report=TerminalReporter())
+    console().print(f"{box.NAME}: {found.path} ({found.how})", highlight=False)
 
 
 @command(help={**LAB, **UNTIL, "picture": "save what is printed as an SVG picture in this file"})

@@ -15,10 +15,10 @@ from lab import preflight
 from lab.access import HOST_KEY, VANTAGE, Access
 from lab.addresses import block_networks
 from lab.console import Reporter
-from lab.engine import wiring
-from lab.engine.base import Engine, EngineError, State
-from lab.engine.docker import DockerEngine, connect, told_as
-from lab.engine.images import REPOSITORY, Images
+from lab.engine import choice, wiring
+from lab.engine.base import Engine, EngineError, MachineSpec, State
+from lab.engine.docker import connect
+from lab.engine.images import REPOSITORY
 from lab.errors import CouldNotError
 from lab.fleet import Fleet, Site
 from lab.machines import WORLD, Blueprint, bare, blueprint, recipes
@@ -72,7 +72,39 @@ class Lab:
         self.store = Store(lab=name)
         self.access = Access(store=self.store)
         self._client = connect(timeout=BUILD_SECONDS)
-        self.engine: Engine = DockerEngine(lab=name, tools=WORLD.tag, client=self._client)
+        self._chosen: dict[str, str] = self.store.read().get("engine", {})
+        self.engine: Engine = self._engine()
+
+    def _engine(self) -> Engine:
+        return choice.engine(
+            lab=self.name,
+            chosen=self._chosen,
+            tools=WORLD.tag,
+            client=self._client,
+            report=self.report,
+        )
+
+    def choose(self, text: str) -> None:
+        """Choose what makes the lab's machines; kept until the lab is taken down.
+
+        Args:
+            text: ``docker``, ``vagrant``, or a list such as ``oslo=vagrant``.
+
+        Raises:
+            EngineError: there is no such engine or host.
+            LabError: machines are there already, and made by another engine.
+        """
+        chosen = choice.parse(text, hosts=list(self.fleet.hosts))
+        if chosen != self._chosen:
+            if self.engine.states():
+                raise LabError(
+                    "its machines were made by another engine",
+                    where=f"lab {self.name}",
+                    remedy=f"`./invoke lab-down --lab {self.name}` first, or another --lab",
+                )
+            self._chosen = chosen
+            self.engine = self._engine()
+        self.store.update(engine=chosen)
 
     @property
     def site(self) -> Site:
@@ -110,7 +142,7 @@ class Lab:
             LabError: a machine did not come up; the message has its last words.
         """
         self._preflight()
-        Images(client=self._client, report=self.report).ensure(recipes(self.fleet))
+        self.engine.ensure(recipes(self.fleet))
         self._probe_netem()
         plan = self.blueprint()
         states = self.engine.states()
@@ -118,7 +150,7 @@ class Lab:
             replace(spec, image=images[spec.name], files={})
             if images and spec.name in images
             else spec
-            for spec in plan.specs
+            for spec in self._specs(plan)
             if spec.name not in states
         ]
         resting = [name for name in plan.names if states.get(name) is not State.RUNNING]
@@ -132,17 +164,23 @@ class Lab:
             self.wire(plan)
             self._wait_for_boot(plan, plan.names)
             self._admit(plan)
-        self.store.update(up=True)
+        self.store.update(up=True, engine=self._chosen)
+
+    @staticmethod
+    def _specs(plan: Blueprint) -> list[MachineSpec]:
+        """Return the machines of *plan*, each with its cable."""
+        cables = {cable.machine: cable for cable in plan.cables}
+        gateway = plan.router.v4
+        return [replace(spec, cable=cables.get(spec.name), gateway=gateway) for spec in plan.specs]
 
     def _preflight(self) -> None:
         """Refuse a machine that is not fit, before anything is made."""
-        with told_as("ask the engine about itself"):
-            info = self._client.info()
+        room = self.engine.room()
         here = [state for state in self.engine.states().values() if state is State.RUNNING]
         preflight.check(
-            preflight.look(data_root=info["DockerRootDir"]),
+            preflight.look(places=room.places),
             # What else runs on this engine counts as well: the limits are the machine's.
-            machines=info["ContainersRunning"] - len(here) + len(self.fleet.hosts) + len(NUMBERS),
+            machines=room.running - len(here) + len(self.fleet.hosts) + len(NUMBERS),
             net=block_networks(self.site.block)[0],
         )
 
@@ -163,7 +201,7 @@ class Lab:
         running = {name for name, state in self.engine.states().items() if state is State.RUNNING}
         if ROUTER not in running:
             raise LabError("the router does not run", where=f"lab {self.name}")
-        there = self.engine.run(ROUTER, ["ls", "/sys/class/net"]).output.split()
+        there = self.engine.run(ROUTER, ["sh", "-c", wiring.LOOK]).output.split()
         cables = [
             cable
             for cable in plan.cables
@@ -171,19 +209,19 @@ class Lab:
         ]
         if not cables:
             return
-        pids = self.engine.netns([ROUTER, *(cable.machine for cable in cables)])
+        ends = self.engine.ends([ROUTER, *(cable.machine for cable in cables)])
         script = wiring.lay(
             cables,
             router=ROUTER,
             router_v4=plan.router.v4,
             router_v6=plan.router.v6,
-            pids=pids,
+            ends=ends,
         )
         if self.store.read().get("netem"):
             distances = latency.distances(self.fleet, self.site)
             script += wiring.shape(
                 {cable.machine: latency.netem(distances, cable.machine) for cable in cables},
-                router_pid=pids[ROUTER],
+                router_pid=wiring.router_pid(ends[ROUTER]),
             )
         self.engine.script(script)
 
@@ -261,7 +299,8 @@ class Lab:
         plan = self.blueprint()
         self.ssh.forget(name)
         self.engine.remove([name])
-        self.engine.create([bare(plan.spec(name))])
+        spec = next(spec for spec in self._specs(plan) if spec.name == name)
+        self.engine.create([bare(spec)])
         self.power_on([name])
         self._admit(plan)
 

@@ -61,6 +61,7 @@ class Milestone:
         taken: seconds since the epoch.
         machines: names of the machines whose disks it holds.
         block: the address block that it was taken in.
+        form: the form of its disks (:attr:`lab.engine.base.Engine.forms`).
     """
 
     step: str
@@ -68,22 +69,25 @@ class Milestone:
     taken: float
     machines: tuple[str, ...]
     block: int
+    form: str = ""
 
     def image(self, machine: str) -> str:
         """Return the name of one machine's saved disk."""
         return f"{REPOSITORY}/milestone-{self.key}:{machine}"
 
 
-def fingerprint(*, step: str, block: int, project: Path = PROJECT) -> str:
+def fingerprint(*, step: str, block: int, form: str = "", project: Path = PROJECT) -> str:
     """Return the key of a milestone made from what is here now: 16 hexadecimal digits.
 
     Args:
         step: the step after which it is taken.
         block: the lab's address block, which is in every configuration file of the disks.
+        form: the form of its disks; containers' is empty.
         project: the checkout.
     """
     # Two people on one engine have keys of their own, and so must their disks.
     digest = hashlib.sha256(f"{root()}\0{step}\0{block}\0".encode())
+    digest.update(form.encode())
     for recipe in IMAGES:
         digest.update(recipe.tag.encode() + b"\0")
     parts = [project / part for part in MADE_OF]
@@ -121,13 +125,17 @@ class Milestones:
         self._directory = root() / "milestones"
 
     def find(self, step: str) -> Milestone | None:
-        """Return the milestone of *step* that fits what is here now, if there is one."""
-        key = fingerprint(step=step, block=self._lab.store.block())
-        found = self._read(self._directory / key / "manifest.json")
-        if found is None:
-            return None
-        saved = set(self._lab.engine.images(f"{REPOSITORY}/milestone-{key}"))
-        return found if saved.issuperset(found.image(name) for name in found.machines) else None
+        """Return the milestone of *step* that fits what is here now, if there is one.
+
+        Where an engine starts machines from several forms of disks, its own come first.
+        """
+        for form in self._lab.engine.forms:
+            key = fingerprint(step=step, block=self._lab.store.block(), form=form)
+            if found := self._read(self._directory / key / "manifest.json"):
+                saved = set(self._lab.engine.images(f"{REPOSITORY}/milestone-{key}"))
+                if saved.issuperset(found.image(name) for name in found.machines):
+                    return found
+        return None
 
     def all(self) -> list[Milestone]:
         """Return every milestone on this machine, newest first."""
@@ -145,12 +153,14 @@ class Milestones:
         the next milestone holds only what changed since.
         """
         lab = self._lab
+        form = lab.engine.forms[0]
         milestone = Milestone(
             step=step,
-            key=fingerprint(step=step, block=lab.store.block()),
+            key=fingerprint(step=step, block=lab.store.block(), form=form),
             taken=time.time(),
             machines=lab.blueprint().remembering,
             block=lab.store.block(),
+            form=form,
         )
         with lab.report.task(f"Take the milestone {step}"):
             lab.engine.stop(milestone.machines)
@@ -201,13 +211,17 @@ class Milestones:
             shutil.rmtree(self._directory / one.key, ignore_errors=True)
 
     def discard_stale(self) -> None:
-        """Forget milestones of this lab's block that fit nothing any more."""
-        block = self._lab.store.block()
+        """Forget milestones of this lab's block that fit nothing any more.
+
+        Those in a form that this lab's engine does not save in are another lab's business.
+        """
+        block, form = self._lab.store.block(), self._lab.engine.forms[0]
         self.discard(
             [
                 one
                 for one in self.all()
-                if one.block == block and one.key != fingerprint(step=one.step, block=block)
+                if (one.block, one.form) == (block, form)
+                and one.key != fingerprint(step=one.step, block=block, form=form)
             ]
         )
 
@@ -244,6 +258,7 @@ class Milestones:
                     "taken": milestone.taken,
                     "machines": list(milestone.machines),
                     "block": milestone.block,
+                    "form": milestone.form,
                 },
                 indent=2,
             )

@@ -83,17 +83,17 @@ def check(facts: Facts, *, machines: int, net: IPv4Network = BLOCK_V4) -> None:
         raise EngineCheckError("not fit for a lab: " + "; ".join(found), where="this machine")
 
 
-def look(*, data_root: str) -> Facts:
+def look(*, places: Sequence[Path]) -> Facts:
     """Find the facts.
 
     Args:
-        data_root: where the engine keeps its images; the free space of ``/`` counts where that
+        places: where the engine keeps images and disks; the free space of ``/`` counts where a
             directory cannot be seen (an engine inside a virtual machine).
     """
-    root = Path(data_root)
     return Facts(
         inotify=int(INOTIFY.read_text()) if INOTIFY.exists() else 0,
-        disk_mb=shutil.disk_usage(root if root.exists() else "/").free // 2**20,
+        disk_mb=min(shutil.disk_usage(place if place.exists() else "/").free for place in places)
+        // 2**20,
         memory_mb=_available_mb(),
         routes=_routes(),
         tun=Path("/dev/net/tun").exists() or not Path("/proc").exists(),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,6 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_this_machine_can_be_looked_at() -> None:
-    found = look(data_root="/nonexistent")
+    found = look(places=(Path("/nonexistent"), Path("/")))
     assert found.disk_mb > 0
     assert found.memory_mb > 0

@@ -1,7 +1,8 @@
 """The engine's side of a lab: machines that can be made, started, cut off, saved and removed.
 
-Everything above speaks to :class:`Engine`. Docker is behind it in :mod:`lab.engine.docker`; a
-second engine fits in without a change above, because no method says *container*.
+Everything above speaks to :class:`Engine`: containers are behind it in :mod:`lab.engine.docker`,
+virtual machines in :mod:`lab.engine.vagrant`, a lab of both in :mod:`lab.engine.mixed`. No method
+says *container*.
 """
 
 from __future__ import annotations
@@ -9,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from lab.engine.wiring import Cable, End
 from lab.errors import CheckFailedError, CouldNotError
+
+if TYPE_CHECKING:
+    from lab.engine.images import Recipe
 
 
 class EngineError(CouldNotError):
@@ -51,6 +58,8 @@ class MachineSpec:
         memory_mb: memory in MiB that it may use; 0 for no limit.
         uplink: whether it also reaches what the laptop reaches (the package mirror only).
         cache: a directory in it whose content outlives the lab and is shared by all labs.
+        cable: its cable to the router, for a machine that configures its own end.
+        gateway: the router's address at the other end of the cable.
     """
 
     name: str
@@ -60,6 +69,21 @@ class MachineSpec:
     memory_mb: int = 0
     uplink: bool = False
     cache: str = ""
+    cable: Cable | None = None
+    gateway: IPv4Address | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What an engine takes of this computer, for the preflight.
+
+    Attributes:
+        places: where it keeps disks and images.
+        running: how many machines it runs now, those of other labs included.
+    """
+
+    places: tuple[Path, ...]
+    running: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +104,19 @@ class Engine(Protocol):
 
     Methods that take several names work on them side by side.
     """
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Forms of saved disks that machines start from, the one that it saves in first.
+
+        A form is a word that becomes part of a milestone's key; containers' is empty.
+        """
+
+    def ensure(self, recipes: Sequence[Recipe]) -> None:
+        """Make images exist, as *recipes* say."""
+
+    def room(self) -> Room:
+        """Say what the engine takes of this computer."""
 
     def states(self) -> Mapping[str, State]:
         """Return every machine of this lab that exists, with its state."""
@@ -113,10 +150,13 @@ class Engine(Protocol):
         timeout: float = 30.0,
         check: bool = True,
     ) -> Answer:
-        """Run a command in a machine, past its network: for power, faults and boot only."""
+        """Run a command in a machine, past its network: for power, faults and boot only.
 
-    def netns(self, names: Sequence[str]) -> Mapping[str, str]:
-        """Return how the wiring finds each running machine's network (a process id)."""
+        *timeout* is in seconds of the machine's own time: an emulated one is slower.
+        """
+
+    def ends(self, names: Sequence[str]) -> Mapping[str, End]:
+        """Return where each running machine's end of its cable is, for the wiring."""
 
     def script(self, text: str) -> None:
         """Run a shell script that sees the networks of all machines, to lay the cables."""

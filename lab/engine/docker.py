@@ -12,14 +12,19 @@ import shlex
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from lab.engine.base import Answer, EngineError, File, MachineSpec, State
+from lab.engine.base import Answer, EngineError, File, MachineSpec, Room, State
+from lab.engine.wiring import End, Namespace
 from lab.parallel import side_by_side
+
+if TYPE_CHECKING:
+    from lab.engine.images import Images, Recipe
 
 LAB_LABEL = "generalprove.lab"
 MACHINE_LABEL = "generalprove.machine"
@@ -72,13 +77,32 @@ class DockerEngine:
     Args:
         lab: name of the lab.
         tools: image of the helper that lays cables; it has ``ip`` and ``nsenter``.
-        client: the Docker client to use; a new one when None.
+        client: the Docker client to use.
+        images: what makes images.
     """
 
-    def __init__(self, *, lab: str, tools: str, client: docker.DockerClient | None = None) -> None:
+    def __init__(
+        self, *, lab: str, tools: str, client: docker.DockerClient, images: Images
+    ) -> None:
         self._lab = lab
         self._tools = tools
-        self._client = client or connect()
+        self._client = client
+        self._images = images
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """A container starts from what a container was saved as."""
+        return ("",)
+
+    def ensure(self, recipes: Sequence[Recipe]) -> None:
+        """Build the images that are missing."""
+        self._images.ensure(recipes)
+
+    def room(self) -> Room:
+        """Say where Docker keeps its images, and how many containers run."""
+        with told_as("ask the engine about itself"):
+            info = self._client.info()
+        return Room(places=(Path(info["DockerRootDir"]),), running=info["ContainersRunning"])
 
     def states(self) -> Mapping[str, State]:
         """Return every machine of this lab that exists, with its state.
@@ -180,9 +204,9 @@ class DockerEngine:
             raise EngineError(f"`{shlex.join(argv)[:80]}` exited {answer.code}: {said}", where=name)
         return answer
 
-    def netns(self, names: Sequence[str]) -> Mapping[str, str]:
-        """Return the process id of each container's PID 1, read anew (0 means that it exited)."""
-        found: dict[str, str] = {}
+    def ends(self, names: Sequence[str]) -> Mapping[str, End]:
+        """Return the network of each container's PID 1, read anew (0 means that it exited)."""
+        found: dict[str, End] = {}
 
         def look(name: str) -> None:
             with told_as(f"inspect {name}"):
@@ -190,7 +214,7 @@ class DockerEngine:
             pid = inspected["State"]["Pid"]
             if not pid:
                 raise EngineError("the machine is not running, so it has no network", where=name)
-            found[name] = str(pid)
+            found[name] = Namespace(pid=str(pid))
 
         side_by_side(look, names)
         return found

@@ -15,6 +15,38 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 # The gateway's link-local address, the same on every cable.
 GATEWAY_V6 = IPv6Address("fe80::1")
 
+# What the router's end of a cable is also called once the whole cable is there.
+LAID = "laid"
+# Prints the router's ends of the cables that are.
+LOOK = f"cd /sys/class/net && grep -lx {LAID} */ifalias | cut -d/ -f1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespace:
+    """A machine's end of a cable in a network namespace of this kernel.
+
+    Attributes:
+        pid: a process whose network it is.
+    """
+
+    pid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tap:
+    """A machine's end of a cable behind a device of this kernel: the machine has its own.
+
+    Attributes:
+        device: the device's name.
+        pid: a process in whose network the device is now.
+    """
+
+    device: str
+    pid: str
+
+
+End = Namespace | Tap
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cable:
@@ -47,18 +79,20 @@ def lay(
     router: str,
     router_v4: IPv4Address,
     router_v6: IPv6Address,
-    pids: Mapping[str, str],
+    ends: Mapping[str, End],
 ) -> str:
     """Return the shell script that lays *cables*; running it again lays them anew.
+
+    A machine behind a tap device configures its own end; the device itself becomes the router's.
 
     Args:
         cables: the cables to lay.
         router: name of the router among *pids*.
         router_v4: the router's IPv4 address, the gateway of every machine.
         router_v6: the router's IPv6 address, seen in traceroutes.
-        pids: machine -> process whose network it is, the router's included.
+        ends: machine -> where its end is, the router's included.
     """
-    hub = pids[router]
+    hub = router_pid(ends[router])
     lines: list[str] = []
     # The old ends may be gone with their machine's network: only here failing is fine.
     lines += _batch(hub, [f"link del {cable.router_end}" for cable in cables], force=True)
@@ -66,10 +100,15 @@ def lay(
         None,
         [
             f"link add {cable.router_end} netns {hub} type veth "
-            f"peer name {cable.interface} netns {pids[cable.machine]}"
+            f"peer name {cable.interface} netns {end.pid}"
             for cable in cables
+            if isinstance(end := ends[cable.machine], Namespace)
         ],
     )
+    for cable in cables:
+        if isinstance(end := ends[cable.machine], Tap):
+            hand_over = f"link set dev {end.device} netns {hub} name {cable.router_end}"
+            lines += _batch(end.pid, [hand_over])
     at_router = [
         "link set lo up",
         f"addr replace {router_v4}/32 dev lo",
@@ -84,8 +123,45 @@ def lay(
         ]
     lines += _batch(hub, at_router)
     for cable in cables:
-        lines += _batch(pids[cable.machine], _machine_end(cable, router_v4))
+        if isinstance(end := ends[cable.machine], Namespace):
+            lines += _batch(end.pid, _machine_end(cable, router_v4))
+    # Whatever was interrupted before this is laid anew.
+    lines += _batch(hub, [f"link set {cable.router_end} alias {LAID}" for cable in cables])
     return "\n".join(lines) + "\n"
+
+
+def router_pid(end: End) -> str:
+    """Return the process whose network is the router's, which is always a namespace here.
+
+    Raises:
+        TypeError: the router is a machine with devices of its own.
+    """
+    if isinstance(end, Namespace):
+        return end.pid
+    raise TypeError("the router's network cannot be entered")
+
+
+def network_file(cable: Cable, *, gateway: IPv4Address) -> str:
+    """Return what systemd-networkd lays a machine's own end by (systemd.network(5))."""
+    return f"""\
+[Match]
+Name={cable.interface}
+
+[Network]
+Address={cable.v4}/32
+Address={cable.v6}/128
+IPv6AcceptRA=no
+IPv6DuplicateAddressDetection=0
+
+[Route]
+Gateway={gateway}
+GatewayOnLink=yes
+PreferredSource={cable.v4}
+
+[Route]
+Gateway={GATEWAY_V6}
+PreferredSource={cable.v6}
+"""
 
 
 def shape(scripts: Mapping[str, str], *, router_pid: str) -> str:
