@@ -116,17 +116,24 @@ class VagrantEngine:
 
     def start(self, names: Sequence[str]) -> None:
         """Start machines and plug their network cards in; those that run already stay alone."""
-        states = self.states()
-        for name in names:
-            self._known(name)
-        side_by_side(self._start, [name for name in names if states[name] is State.STOPPED])
+        side_by_side(self._start, self._in(names, State.STOPPED))
+        # Whoever was killed while starting one may leave it paused, as QEMU begins.
+        for name in self._in(names, State.FROZEN):
+            if not (self._directory / name / "frozen").exists():
+                virsh("resume", self._domain(name), check=False)
 
     def _start(self, name: str) -> None:
+        if self._domain(name) in domains() and not self._vagrants(name):
+            self._undefine(self._domain(name))
         self._pool(name)
         (self._directory / name / "frozen").unlink(missing_ok=True)
         with self._vagrant(name, "start") as vagrant:
             vagrant.up(vm_name=name, provider="libvirt")
         self._plug(name)
+
+    def _vagrants(self, name: str) -> bool:
+        """Whether Vagrant knows the machine that libvirt knows; it notes it a moment later."""
+        return (self._directory / name / "vagrant/machines" / name / "libvirt/id").exists()
 
     def _pool(self, name: str) -> None:
         """Let libvirt look into the machine's directory; it forgets that when it restarts."""
