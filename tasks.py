@@ -14,6 +14,7 @@ from invoke.context import Context
 
 from lab import bench as benchmark
 from lab import checks, rehearsal
+from lab import fidelity as portraits
 from lab import rebuild as rebuilding
 from lab.cli import command, print_json, the_lab, the_operator
 from lab.console import SilentReporter, TerminalReporter, console, save_picture
@@ -155,6 +156,54 @@ def box_build(_: Context) -> None:
     """
     found = box.build(report=TerminalReporter())
     console().print(f"{box.NAME}: {found.path} ({found.how})", highlight=False)
+
+
+@command(
+    positional=["host"],
+    help={
+        **LAB,
+        "host": "oslo, bergen or tromso",
+        "other": "what it is compared with: another lab, or production",
+        "other_host": "the host there, if it is called otherwise",
+        "all": "show every line",
+        "json": "print data for a program",
+    },
+)
+def fidelity(
+    _: Context,
+    host: str,
+    other: str,
+    *,
+    lab: str = "default",
+    other_host: str = "",
+    all: bool = False,  # noqa: A002 - --all
+    json: bool = False,
+) -> None:
+    """Show what is different on two hosts: kernel, sysctls, modules, units, packages, sockets.
+
+    Nothing on them is changed. A container has its computer's kernel; a virtual machine has one of
+    its own, as a server has.
+
+    Examples:
+      ./invoke fidelity oslo --lab virtual --other default
+      ./invoke fidelity oslo --other production
+      ./invoke fidelity oslo --lab mixed --other mixed --other-host tromso
+    """
+    theirs = other_host or host
+    one = portraits.look(the_lab(lab).ssh, host)
+    with the_operator(
+        on="production" if other == "production" else "lab",
+        lab=other,
+        command="fidelity",
+        dry_run=True,
+        locked=False,
+    ) as operator:
+        found = portraits.differences(one, portraits.look(operator.ssh, theirs))
+    if json:
+        print_json(portraits.as_json(found))
+    else:
+        one_is, other_is = f"{host} of {lab}", f"{theirs} of {other}"
+        console().print(portraits.render(found, one=one_is, other=other_is, all_of=all))
 
 
 @command(help={**LAB, **UNTIL, "picture": "save what is printed as an SVG picture in this file"})
