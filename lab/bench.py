@@ -17,7 +17,8 @@ from rich.table import Table
 
 from lab import bench_mail, bench_pair, bench_promotion
 from lab.console import TerminalReporter
-from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN, connect
+from lab.engine.client import connect
+from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN
 from lab.engine.images import BASE
 from lab.errors import CouldNotError, Exit, GeneralproveError
 from lab.fleet import Fleet

@@ -17,14 +17,14 @@ from lab.addresses import block_networks
 from lab.console import Reporter
 from lab.engine import choice, wiring
 from lab.engine.base import Engine, EngineError, MachineSpec, State
-from lab.engine.docker import connect
+from lab.engine.client import connect
 from lab.engine.images import REPOSITORY
 from lab.errors import CouldNotError
 from lab.fleet import Fleet, Site
 from lab.machines import WORLD, Blueprint, bare, blueprint, recipes
 from lab.operator.ssh import Ssh
 from lab.parallel import side_by_side
-from lab.store import Store, root
+from lab.store import Store, StoreError, root
 from lab.world import latency
 from lab.world.machines import ROUTER, world
 from lab.world.names import NUMBERS
@@ -72,13 +72,21 @@ class Lab:
         self.store = Store(lab=name)
         self.access = Access(store=self.store)
         self._client = connect(timeout=BUILD_SECONDS)
-        self._chosen: dict[str, str] = self.store.read().get("engine", {})
-        self.engine: Engine = self._engine()
+        self._chosen = self._remembered()
+        self.engine = self._engine(self._chosen)
 
-    def _engine(self) -> Engine:
+    def _remembered(self) -> dict[str, str]:
+        try:
+            found: dict[str, str] = self.store.read().get("engine", {})
+        except StoreError:
+            # Whoever needs the notes is told of them; lab-down clears all of it away.
+            return choice.found(self.name)
+        return found
+
+    def _engine(self, chosen: Mapping[str, str]) -> Engine:
         return choice.engine(
             lab=self.name,
-            chosen=self._chosen,
+            chosen=chosen,
             tools=WORLD.tag,
             client=self._client,
             report=self.report,
@@ -103,7 +111,7 @@ class Lab:
                     remedy=f"`./invoke lab-down --lab {self.name}` first, or another --lab",
                 )
             self._chosen = chosen
-            self.engine = self._engine()
+            self.engine = self._engine(chosen)
         self.store.update(engine=chosen)
 
     @property
@@ -277,8 +285,8 @@ class Lab:
 
     def discard_images(self) -> None:
         """Forget the images and milestones of every lab; what is in use stays."""
-        tags = self.engine.images(f"{REPOSITORY}/")
-        self.engine.discard(tags)
+        every = self._engine(dict.fromkeys(self.fleet.hosts, choice.VIRTUAL))
+        every.discard(every.images(f"{REPOSITORY}/"))
         shutil.rmtree(root() / "milestones", ignore_errors=True)
 
     def power_on(self, names: Sequence[str]) -> None:

@@ -258,7 +258,8 @@ class Milestones:
                     "taken": milestone.taken,
                     "machines": list(milestone.machines),
                     "block": milestone.block,
-                    "form": milestone.form,
+                    # Only where it is not a container's, so that older checkouts read theirs.
+                    **({"form": milestone.form} if milestone.form else {}),
                 },
                 indent=2,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.engine import packages
-from lab.engine.docker import connect, told_as
+from lab.engine.client import connect, told_as
 from lab.engine.images import BASE
 from lab.lab import Lab
 from lab.promote import versions

@@ -11,7 +11,7 @@ from typing import cast
 from docker.models.containers import Container
 
 from lab.console import Reporter
-from lab.engine.docker import connect, told_as
+from lab.engine.client import connect, told_as
 from lab.engine.images import TOOLS, Images
 
 TIMEOUT_SECONDS = 300

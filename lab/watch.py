@@ -185,7 +185,7 @@ class Watch:
             fleet=self._lab.fleet.name,
             started=self._started,
             commit=commit(),
-            engine="Docker",
+            engine=self._lab.engine.name,
             facts={
                 "lab": self._lab.name,
                 "limits": self._lab.engine.limits() or "as in fleet.yaml",

@@ -7,7 +7,7 @@ import pytest
 from lab.engine.base import EngineError, MachineSpec, State
 from lab.engine.choice import parse
 from lab.engine.mixed import MixedEngine
-from lab.engine.vagrant import complaint
+from lab.engine.vagrant_command import complaint
 
 HOSTS = ["oslo", "bergen", "tromso"]
 
@@ -42,8 +42,10 @@ def test_a_host_that_is_not_there_is_refused() -> None:
 class Noted:
     """An engine that notes what it is asked."""
 
-    def __init__(self, *, forms: tuple[str, ...] = ("",)) -> None:
+    def __init__(self, *, name: str, forms: tuple[str, ...] = ("",), broken: bool = False) -> None:
+        self.name = name
         self.forms = forms
+        self.broken = broken
         self.asked: list[tuple[str, ...]] = []
 
     def states(self) -> Mapping[str, State]:
@@ -58,13 +60,20 @@ class Noted:
         """Note the names."""
         self.asked.append(("kill", *names))
 
+    def sweep(self) -> None:
+        """Note it, and fail where it has to."""
+        self.asked.append(("sweep",))
+        if self.broken:
+            raise EngineError("oslo cannot be removed")
+
     def images(self, prefix: str) -> Sequence[str]:
         """Return one name."""
         return [f"{prefix}{len(self.forms)}"]
 
 
-def both() -> tuple[Noted, Noted, MixedEngine]:
-    containers, virtual = Noted(), Noted(forms=("recipe", ""))
+def both(*, broken: bool = False) -> tuple[Noted, Noted, MixedEngine]:
+    containers = Noted(name="Docker")
+    virtual = Noted(name="Vagrant", forms=("recipe", ""), broken=broken)
     mixed = MixedEngine(
         containers=containers,  # type: ignore[arg-type]
         virtual=virtual,  # type: ignore[arg-type]
@@ -85,6 +94,18 @@ def test_its_milestones_are_no_container_labs_but_it_starts_from_those_too() -> 
     _, _, mixed = both()
     assert mixed.forms == ("oslo=recipe", "")
     assert mixed.images("p") == ["p1", "p2"]
+
+
+def test_virtual_machines_that_cannot_be_removed_keep_no_container() -> None:
+    containers, _, mixed = both(broken=True)
+    with pytest.raises(EngineError, match="oslo cannot be removed"):
+        mixed.sweep()
+    assert containers.asked == [("sweep",)]
+
+
+def test_a_record_says_which_hosts_were_virtual() -> None:
+    _, _, mixed = both()
+    assert mixed.name == "Docker; Vagrant for oslo"
 
 
 def test_what_vagrant_complains_of_is_not_where_in_its_code() -> None:

@@ -7,6 +7,7 @@ says *container*.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -98,12 +99,42 @@ class Answer:
         """Whether it exited with 0."""
         return self.code == 0
 
+    def demand(self, argv: Sequence[str], *, where: str) -> None:
+        """Refuse it unless it is ok.
+
+        Args:
+            argv: the command.
+            where: the machine.
+
+        Raises:
+            EngineError: it is not; the message has the end of what the command said.
+        """
+        if not self.ok:
+            said = self.output.strip()[-300:]
+            raise EngineError(f"`{shlex.join(argv)[:80]}` exited {self.code}: {said}", where=where)
+
+
+def known_as(lab: str, machine: str) -> str:
+    """Return an engine's name for a machine: other labs have one that is called the same."""
+    return f"gp-{lab}-{machine}"
+
+
+def unknown(machine: str) -> EngineError:
+    """Return the error about a machine that there is not."""
+    return EngineError(
+        "there is no such machine", where=machine, remedy="`./invoke lab-up` makes it"
+    )
+
 
 class Engine(Protocol):
     """Machines of one lab. Every method may raise :class:`EngineError`.
 
     Methods that take several names work on them side by side.
     """
+
+    @property
+    def name(self) -> str:
+        """What machines are made by, for the record of what was seen."""
 
     @property
     def forms(self) -> tuple[str, ...]:

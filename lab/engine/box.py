@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -15,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.console import Reporter
+from lab.engine import accelerator, vagrant_command
 from lab.engine.base import EngineError
-from lab.engine.disks import Disks
-from lab.engine.docker import connect
+from lab.engine.client import connect
+from lab.engine.disks import BOX, Disks
 from lab.engine.images import BASE, Images
-from lab.engine.virsh import REMEDY
 from lab.engine.vm_plan import Ground
 from lab.text import last_line
 
@@ -47,20 +46,19 @@ def build(*, report: Reporter) -> Box:
     Raises:
         EngineError: Vagrant is missing, or the box cannot be made.
     """
-    if shutil.which("vagrant") is None:
-        raise EngineError("Vagrant is not installed", remedy=REMEDY)
+    vagrant_command.demand()
     client = connect(timeout=BUILD_SECONDS)
     Images(client=client, report=report).ensure([BASE])
     disks = Disks(client=client, report=report)
     ground = disks.ground(BASE.tag)
-    driver = disks.driver(ground)
-    current = disks.directory / "box"
+    driver = accelerator.driver(ground, directory=disks.directory)
+    current = disks.directory / BOX
     if not (current.is_symlink() and current.resolve() == ground.disk.parent and _known()):
         with report.task("Give Vagrant the box"):
             _add(ground, disks.directory)
             current.unlink(missing_ok=True)
             current.symlink_to(ground.disk.parent)
-    return Box(path=ground.disk, how="KVM" if driver == "kvm" else "emulated")
+    return Box(path=ground.disk, how="KVM" if driver == accelerator.KVM else "emulated")
 
 
 def _known() -> bool:

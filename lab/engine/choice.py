@@ -12,7 +12,7 @@ import docker
 
 from lab.console import Reporter
 from lab.engine.base import Engine, EngineError
-from lab.engine.disks import Disks
+from lab.engine.disks import LABS, Disks, place
 from lab.engine.docker import DockerEngine
 from lab.engine.images import Images
 from lab.engine.mixed import MixedEngine
@@ -50,6 +50,11 @@ def parse(text: str, *, hosts: Sequence[str]) -> dict[str, str]:
     return {host: engine for host, engine in chosen.items() if engine != CONTAINERS}
 
 
+def found(lab: str) -> dict[str, str]:
+    """Return host -> engine by what there is of a lab, for when its notes cannot be read."""
+    return {path.name: VIRTUAL for path in (place() / LABS / lab).glob("*")}
+
+
 def engine(
     *,
     lab: str,
@@ -75,5 +80,7 @@ def engine(
         return containers
     disks = Disks(client=client, report=report)
     return MixedEngine(
-        containers=containers, virtual=VagrantEngine(lab=lab, disks=disks), named=named
+        containers=containers,
+        virtual=VagrantEngine(lab=lab, disks=disks, hosts=named),
+        named=named,
     )

@@ -10,30 +10,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import docker
-from docker.errors import BuildError, ContainerError, ImageNotFound
+from docker.errors import ContainerError, ImageNotFound
+from docker.models.images import Image
 
 from lab.console import Reporter
 from lab.engine.base import EngineError
-from lab.engine.docker import told_as
+from lab.engine.client import build, decoded, told_as
 from lab.engine.images import BASE, HERE, LEGACY_BASE, REPOSITORY
+from lab.engine.virsh import REMEDY
 from lab.engine.vm_plan import COMMAND_LINE, EMULATED, Ground
 from lab.store import exclusive
 from lab.text import last_line
 
 RECIPE = HERE / "vm"
 SIZE = "20G"
-_PARTS = ("disk.qcow2", "kernel", "initrd")
-_PROBE_SECONDS = 12.0
+DISK, KERNEL, INITRD = "disk.qcow2", "kernel", "initrd"
+# The disk that is the box for `vagrant up` by hand; the Vagrantfile has the kernel from there.
+BOX = "box"
+LABS = "labs"
 
 
 def place() -> Path:
@@ -41,22 +45,20 @@ def place() -> Path:
     return Path(os.environ.get("GENERALPROVE_DISKS") or f"/var/lib/generalprove-{os.getuid()}")
 
 
-def qemu_img(*argv: str | Path) -> None:
-    """Run qemu-img(1).
+def qemu_img(*argv: str | Path) -> str:
+    """Run qemu-img(1) and return what it said.
 
     Raises:
         EngineError: it is missing, or failed.
     """
     if shutil.which("qemu-img") is None:
-        raise EngineError(
-            "qemu-img is not installed",
-            remedy="`lab/engine/start-libvirt` installs and starts what is missing",
-        )
+        raise EngineError("qemu-img is not installed", remedy=REMEDY)
     done = subprocess.run(
         ["qemu-img", *map(str, argv)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise EngineError(f"qemu-img {argv[0]}: {last_line(done.stderr)}", where=str(argv[-1]))
+    return done.stdout
 
 
 class Disks:
@@ -77,6 +79,10 @@ class Disks:
         self._made = self.directory / "made"
         self._saved = self.directory / "saved"
 
+    def machines(self, lab: str) -> Path:
+        """Return where the machines of a lab are, each in a directory called like it."""
+        return self.directory / LABS / lab
+
     def ground(self, image: str) -> Ground:
         """Return what a machine starts from: a disk that was saved as *image*, or a container's.
 
@@ -84,11 +90,11 @@ class Disks:
             EngineError: there is neither, or no disk can be made of it.
         """
         saved = self._saved / quote(image, safe="")
-        if (saved / "disk.qcow2").exists():
+        if (saved / DISK).exists():
             return _ground(saved)
         try:
             with told_as(f"look for the image {image}"):
-                identity = str(self._client.images.get(image).id)
+                found = self._client.images.get(image)
         except EngineError as error:
             if isinstance(error.__cause__, ImageNotFound):
                 raise EngineError(
@@ -96,14 +102,17 @@ class Disks:
                     remedy="`./invoke lab-up` makes images, `./invoke box-build` the box",
                 ) from None
             raise
-        target = self._made / hashlib.sha256(f"{identity}\0{_recipe()}".encode()).hexdigest()[:16]
+        target = self._target(found)
         self._ready()
         with exclusive(self.directory / "lock", wait=True):
-            if not (target / "disk.qcow2").exists():
+            if not (target / DISK).exists():
+                self._forget_made()
                 with self._report.task(f"Make a disk of {image.removeprefix(f'{REPOSITORY}/')}"):
                     self._make(image, target)
-                (target / "image").write_text(image)
         return _ground(target)
+
+    def _target(self, image: Image) -> Path:
+        return self._made / hashlib.sha256(f"{image.id}\0{_recipe()}".encode()).hexdigest()[:16]
 
     def _ready(self) -> None:
         """Refuse a place that is not there or not this user's."""
@@ -117,57 +126,45 @@ class Disks:
     def _make(self, image: str, target: Path) -> None:
         tag = f"{REPOSITORY}/vm:{target.name}"
         with self._aside(target) as work, told_as(f"make a disk of {image}"):
+            arguments = {"FROM": image, "GROUND": self._release(image)}
             try:
-                self._client.images.build(
-                    path=str(RECIPE),
-                    tag=tag,
-                    buildargs={"FROM": image, "GROUND": self._release(image)},
-                    rm=True,
-                    forcerm=True,
-                )
-                self._client.containers.run(
+                build(self._client, RECIPE, tag=tag, arguments=arguments)
+                self._run(
                     tag,
                     ["/usr/local/sbin/lab-make-disk", SIZE, f"{os.getuid()}:{os.getgid()}"],
-                    entrypoint=[],
-                    remove=True,
-                    network_mode="none",
                     cap_add=["SYS_ADMIN"],
                     security_opt=["apparmor=unconfined", "label=disable"],
                     volumes={str(work): {"bind": "/out", "mode": "rw"}},
-                    stderr=True,
                 )
-            except BuildError as error:
-                said = [str(line.get("stream", "")).strip() for line in error.build_log]
-                tail = " | ".join([line for line in said if line][-3:])
-                raise EngineError(f"no disk can be made of {image}: {tail}") from error
-            except ContainerError as error:
-                said_last = last_line(said_by(error))
-                raise EngineError(f"no disk can be made of {image}: {said_last}") from error
             finally:
-                self._forget(tag)
-            qemu_img("convert", "-O", "qcow2", work / "disk.raw", work / "disk.qcow2")
+                with suppress(ImageNotFound):
+                    self._client.images.remove(tag, noprune=True)
+            qemu_img("convert", "-O", "qcow2", work / "disk.raw", work / DISK)
             (work / "disk.raw").unlink()
-
-    def _forget(self, tag: str) -> None:
-        try:
-            self._client.images.remove(tag, noprune=True)
-        except ImageNotFound:
-            return
 
     def _release(self, image: str) -> str:
         """Return the bare image of the Debian release that *image* is made of."""
-        said: bytes = self._client.containers.run(
-            image,
-            ["sed", "-n", "s/^VERSION_CODENAME=//p", "/etc/os-release"],
-            entrypoint=[],
-            network_mode="none",
-            remove=True,
-        )
-        release = said.decode().strip()
+        release = self._run(image, ["sed", "-n", "s/^VERSION_CODENAME=//p", "/etc/os-release"])
         for recipe in (BASE, LEGACY_BASE):
-            if recipe.release == release:
+            if recipe.release == release.strip():
                 return recipe.tag
-        raise EngineError(f"there is no kernel for Debian {release!r}", where=image)
+        raise EngineError(f"there is no kernel for Debian {release.strip()!r}", where=image)
+
+    def _run(self, image: str, argv: Sequence[str], **options: Any) -> str:  # noqa: ANN401 - docker's
+        try:
+            said: bytes = self._client.containers.run(
+                image,
+                list(argv),
+                entrypoint=[],
+                network_mode="none",
+                remove=True,
+                stderr=True,
+                **options,
+            )
+        except ContainerError as error:
+            last = last_line(decoded(error.stderr or b""))
+            raise EngineError(f"{argv[0]} failed: {last}", where=image) from error
+        return decoded(said)
 
     @contextmanager
     def _aside(self, target: Path) -> Iterator[Path]:
@@ -198,9 +195,9 @@ class Disks:
         with self._aside(self._saved / quote(tag, safe="")) as work:
             qemu_img(
                 *("convert", "-O", "qcow2", "-F", "qcow2", "-B", bottom),
-                *(disk, work / "disk.qcow2"),
+                *(disk, work / DISK),
             )
-            for part in ("kernel", "initrd"):
+            for part in (KERNEL, INITRD):
                 os.link(bottom.parent / part, work / part)
 
     def saved(self, prefix: str) -> list[str]:
@@ -209,74 +206,36 @@ class Disks:
         return sorted(name for name in names if name.startswith(prefix))
 
     def discard(self, tags: Sequence[str]) -> None:
-        """Forget saved disks, and what was made of images called so; what is in use stays."""
-        used = {str(_backing(disk)) for disk in self.directory.glob("labs/*/*/disk.qcow2")}
+        """Forget saved disks, and what was made of images that are no more.
+
+        What others lie on stays.
+        """
+        used = self._used(f"{LABS}/*/*")
         for tag in tags:
             saved = self._saved / quote(tag, safe="")
-            if str(saved / "disk.qcow2") not in used:
+            if saved / DISK not in used:
                 shutil.rmtree(saved, ignore_errors=True)
-        used |= {str(_backing(disk)) for disk in self._saved.glob("*/disk.qcow2")}
-        for note in self._made.glob("*/image"):
-            if note.read_text() in tags and str(note.parent / "disk.qcow2") not in used:
-                shutil.rmtree(note.parent, ignore_errors=True)
+        self._forget_made()
 
-    def driver(self, ground: Ground) -> str:
-        """Return ``kvm`` where this computer's KVM starts the box's kernel, ``qemu`` elsewhere.
+    def _forget_made(self) -> None:
+        """Forget what was made of images that are no more, or by another recipe."""
+        made = set(self._made.glob("*"))
+        if not made:
+            return
+        with told_as("list the images"):
+            made -= {self._target(image) for image in self._client.images.list()}
+        used = {disk.parent for disk in self._used(f"{LABS}/*/*", "saved/*")}
+        for one in made - used - {(self.directory / BOX).resolve()}:
+            shutil.rmtree(one, ignore_errors=True)
 
-        A KVM that exists need not work: one that is itself virtual may know no stock kernel. It
-        is tried once for each kernel, here and there.
-        """
-        note = self.directory / "accelerator.json"
-        key = f"{platform.release()} {ground.kernel.stat().st_size} {_qemu_version()}"
-        try:
-            known = json.loads(note.read_text())
-        except (OSError, ValueError):
-            known = {}
-        if known.get("key") != key:
-            works = Path("/dev/kvm").exists() and boots(ground)
-            known = {"key": key, "driver": "kvm" if works else "qemu"}
-            note.write_text(json.dumps(known))
-        return str(known["driver"])
-
-
-def said_by(error: ContainerError) -> str:
-    """Return what a container wrote before it failed."""
-    said = error.stderr or b""
-    return said if isinstance(said, str) else said.decode(errors="replace")
-
-
-def boots(ground: Ground) -> bool:
-    """Whether a kernel says its first word under KVM within seconds."""
-    try:
-        process = subprocess.run(
-            [
-                *("timeout", f"{_PROBE_SECONDS:.0f}", "qemu-system-x86_64", "-accel", "kvm"),
-                *("-cpu", "host", "-m", "512", "-nodefaults", "-display", "none", "-no-reboot"),
-                *("-serial", "stdio", "-kernel", str(ground.kernel), "-initrd", str(ground.initrd)),
-                *("-append", "console=ttyS0 panic=-1 root=/dev/null rootwait=1"),
-            ],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        return False
-    return b"Linux version" in process.stdout
-
-
-def _qemu_version() -> str:
-    try:
-        said = subprocess.run(
-            ["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return said.stdout.partition("\n")[0]
+    def _used(self, *places: str) -> set[Path]:
+        """Return the disks on which those in *places* lie."""
+        found = [disk for place in places for disk in self.directory.glob(f"{place}/{DISK}")]
+        return {below for disk in found if (below := _backing(disk))}
 
 
 def _ground(directory: Path) -> Ground:
-    disk, kernel, initrd = (directory / part for part in _PARTS)
-    return Ground(disk=disk, kernel=kernel, initrd=initrd)
+    return Ground(disk=directory / DISK, kernel=directory / KERNEL, initrd=directory / INITRD)
 
 
 def _recipe() -> str:
@@ -292,14 +251,9 @@ def form() -> str:
 
 
 def _backing(disk: Path) -> Path | None:
-    said = subprocess.run(
-        ["qemu-img", "info", "--force-share", "--output=json", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = json.loads(said.stdout or "{}").get("full-backing-filename")
-    return Path(found) if found else None
+    found = json.loads(qemu_img("info", "--force-share", "--output=json", disk))
+    below = found.get("full-backing-filename")
+    return Path(below) if below else None
 
 
 def _bottom(disk: Path) -> Path:

@@ -7,24 +7,20 @@ them. It gets two capabilities and the default seccomp profile, never ``--privil
 
 from __future__ import annotations
 
-import io
-import shlex
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import ContainerError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from lab.engine.base import Answer, EngineError, File, MachineSpec, Room, State
+from lab.engine.archive import archive
+from lab.engine.base import Answer, EngineError, MachineSpec, Room, State, known_as, unknown
+from lab.engine.client import decoded, told_as
+from lab.engine.images import Images, Recipe
 from lab.engine.wiring import End, Namespace
 from lab.parallel import side_by_side
-
-if TYPE_CHECKING:
-    from lab.engine.images import Images, Recipe
 
 LAB_LABEL = "generalprove.lab"
 MACHINE_LABEL = "generalprove.machine"
@@ -41,34 +37,6 @@ STATES = {
     "paused": State.FROZEN,
 }
 STOP_SECONDS = 20
-
-
-def connect(*, timeout: float = 60.0) -> docker.DockerClient:
-    """Return a client of the Docker engine that the environment names.
-
-    Raises:
-        EngineError: no engine answers.
-    """
-    try:
-        client = docker.from_env(timeout=int(timeout))
-        client.ping()
-    except (DockerException, OSError) as error:
-        raise EngineError(
-            "no Docker engine answers",
-            remedy="Start it, or let `./invoke lab-up` install and start one",
-        ) from error
-    return client
-
-
-@contextmanager
-def told_as(what: str) -> Iterator[None]:
-    """Turn an answer of the Docker engine into one line about *what* was to be done."""
-    try:
-        yield
-    except APIError as error:
-        raise EngineError(f"{what}: {error.explanation or error}", where="docker") from error
-    except (DockerException, OSError) as error:
-        raise EngineError(f"{what}: {error}", where="docker") from error
 
 
 class DockerEngine:
@@ -88,6 +56,11 @@ class DockerEngine:
         self._tools = tools
         self._client = client
         self._images = images
+
+    @property
+    def name(self) -> str:
+        """Docker."""
+        return "Docker"
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -198,10 +171,9 @@ class DockerEngine:
         """Run a command in a container; ``timeout(1)`` bounds it, as Docker's exec has no limit."""
         with told_as(f"run {argv[0]} on {name}"):
             done = self._container(name).exec_run(["timeout", f"{timeout:.0f}", *argv])
-        answer = Answer(code=done.exit_code or 0, output=_text(done.output))
-        if check and not answer.ok:
-            said = answer.output.strip()[-300:]
-            raise EngineError(f"`{shlex.join(argv)[:80]}` exited {answer.code}: {said}", where=name)
+        answer = Answer(code=done.exit_code or 0, output=decoded(done.output))
+        if check:
+            answer.demand(argv, where=name)
         return answer
 
     def ends(self, names: Sequence[str]) -> Mapping[str, End]:
@@ -236,8 +208,8 @@ class DockerEngine:
                     labels={LAB_LABEL: self._lab},
                     stderr=True,
                 )
-            except docker.errors.ContainerError as error:
-                said = _text(error.stderr or b"").strip()
+            except ContainerError as error:
+                said = decoded(error.stderr or b"").strip()
                 raise EngineError(f"the cables could not be laid: {said[-300:]}") from None
 
     def snapshot(self, name: str, tag: str) -> None:
@@ -279,22 +251,20 @@ class DockerEngine:
     def console(self, name: str, *, lines: int) -> str:
         """Return what PID 1 printed."""
         with told_as(f"read the console of {name}"):
-            return _text(self._container(name).logs(tail=lines))
+            return decoded(self._container(name).logs(tail=lines))
 
     def jump(self, name: str) -> str:
         """Return a ProxyCommand through ``docker exec``, which needs no port of the laptop."""
         return f"docker exec -i {self._name(name)} nc 127.0.0.1 22"
 
     def _name(self, machine: str) -> str:
-        return f"gp-{self._lab}-{machine}"
+        return known_as(self._lab, machine)
 
     def _container(self, machine: str) -> Container:
         try:
             return self._client.containers.get(self._name(machine))
         except NotFound:
-            raise EngineError(
-                "there is no such machine", where=machine, remedy="`./invoke lab-up` makes it"
-            ) from None
+            raise unknown(machine) from None
 
     def _do(self, verb: str, name: str, action: Callable[[Container], object]) -> None:
         with told_as(f"{verb} {name}"):
@@ -303,24 +273,6 @@ class DockerEngine:
     def _limits_possible(self) -> bool:
         info = self._client.info()
         return bool(info.get("MemoryLimit")) and bool(info.get("CpuCfsQuota"))
-
-
-def archive(files: Mapping[str, File]) -> bytes:
-    """Return a tar archive, owned by root, of *files* below the root directory."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, file in sorted(files.items()):
-            content = file.content.encode() if isinstance(file.content, str) else file.content
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content), file.mode
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def _text(said: bytes | Iterator[bytes] | str) -> str:
-    if isinstance(said, str):
-        return said
-    return (said if isinstance(said, bytes) else b"".join(said)).decode(errors="replace")
 
 
 def _remove_container(container: Container) -> None:

@@ -21,11 +21,11 @@ from pathlib import Path
 from threading import Lock
 
 import docker
-from docker.errors import BuildError, DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 
 from lab.console import Reporter
 from lab.engine.base import EngineError
-from lab.engine.docker import told_as
+from lab.engine.client import build, told_as
 from lab.text import last_line
 
 HERE = Path(__file__).parent / "images"
@@ -111,24 +111,8 @@ class Images:
         else:
             ground = self._debian(recipe.release)
         with self._report.task(f"Build the image {recipe.name}"):
-            self._build(recipe, ground)
-
-    def _build(self, recipe: Recipe, ground: str) -> None:
-        with told_as(f"build the image {recipe.name}"):
-            try:
-                self._client.images.build(
-                    path=str(recipe.directory),
-                    tag=recipe.tag,
-                    buildargs={"FROM": ground, **recipe.arguments},
-                    rm=True,
-                    forcerm=True,
-                )
-            except BuildError as error:
-                said = [str(line.get("stream", "")).strip() for line in error.build_log]
-                tail = " | ".join([line for line in said if line][-3:])
-                raise EngineError(
-                    f"the build failed: {error.msg}. It said: {tail}", where=str(recipe.directory)
-                ) from error
+            arguments = {"FROM": ground, **recipe.arguments}
+            build(self._client, recipe.directory, tag=recipe.tag, arguments=arguments)
 
     def _debian(self, release: str) -> str:
         """Return the name of a plain Debian image, fetched or made."""

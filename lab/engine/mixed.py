@@ -30,6 +30,12 @@ class MixedEngine:
         self._named = tuple(sorted(named))
 
     @property
+    def name(self) -> str:
+        """Both, and which hosts are virtual."""
+        named = ", ".join(self._named)
+        return f"{self._containers.name}; {self._virtual.name} for {named}"
+
+    @property
     def forms(self) -> tuple[str, ...]:
         """The machines that are virtual, and how their disks are made; or all containers'."""
         own, *others = self._virtual.forms
@@ -112,13 +118,16 @@ class MixedEngine:
 
     def discard(self, tags: Sequence[str]) -> None:
         """Forget what was saved, wherever it was."""
-        self._virtual.discard(tags)
         self._containers.discard(tags)
+        # Later: disks that were made of images go with them.
+        self._virtual.discard(tags)
 
     def sweep(self) -> None:
-        """Remove everything that belongs to this lab."""
-        self._virtual.sweep()
-        self._containers.sweep()
+        """Remove everything that belongs to this lab; what one cannot remove keeps no other."""
+        try:
+            self._virtual.sweep()
+        finally:
+            self._containers.sweep()
 
     def limits(self) -> str:
         """Say what neither can impose."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import docker
 
-from lab.engine.docker import told_as
+from lab.engine.client import told_as
 
 _LIST = ("dpkg-query", "--show", "--showformat", "${Package} ${Architecture} ${Version}\\n")
 

@@ -6,12 +6,11 @@ What Vagrant makes of it says the ``Vagrantfile``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.engine.base import EngineError, File, MachineSpec
+from lab.engine.base import EngineError, File, MachineSpec, known_as
 from lab.engine.wiring import network_file
 
 NETWORK = "/etc/systemd/network/10-lab.network"
@@ -70,14 +69,9 @@ def size(spec: MachineSpec, computer: Computer) -> tuple[int, int]:
     return cores, min(spec.memory_mb or LEAST_MB, memory)
 
 
-def domain(lab: str, machine: str) -> str:
-    """Return what libvirt calls a machine."""
-    return f"gp-{lab}-{machine}"
-
-
 def device(lab: str, machine: str) -> str:
     """Return the name of the device behind which a machine's cable is; 15 characters at most."""
-    return f"gp{hashlib.sha256(domain(lab, machine).encode()).hexdigest()[:10]}"
+    return f"gp{hashlib.sha256(known_as(lab, machine).encode()).hexdigest()[:10]}"
 
 
 def nic(lab: str, machine: str) -> str:
@@ -125,8 +119,8 @@ def vagrant_plan(
     cores, memory = size(spec, computer)
     emulated = computer.driver == "qemu"
     return {
-        "prefix": domain(lab, ""),
-        "pool": domain(lab, spec.name),
+        "prefix": known_as(lab, ""),
+        "pool": known_as(lab, spec.name),
         "machines": {
             spec.name: {
                 "driver": computer.driver,
@@ -143,13 +137,3 @@ def vagrant_plan(
             }
         },
     }
-
-
-def shortfall(specs: Mapping[str, MachineSpec], computer: Computer) -> str:
-    """Say which machines are smaller than the hardware that they stand for; empty when none is."""
-    found = []
-    for name, spec in specs.items():
-        cores, memory = size(spec, computer)
-        if (cores, memory) != (spec.cores, spec.memory_mb):
-            found.append(f"{name} has {cores} cores and {memory} MB")
-    return ", ".join(found)

@@ -87,7 +87,7 @@ def lay(
 
     Args:
         cables: the cables to lay.
-        router: name of the router among *pids*.
+        router: name of the router among *ends*.
         router_v4: the router's IPv4 address, the gateway of every machine.
         router_v6: the router's IPv6 address, seen in traceroutes.
         ends: machine -> where its end is, the router's included.
