@@ -1,13 +1,19 @@
 """Which engine makes which machine."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from lab.console import SilentReporter
 from lab.engine.base import EngineError, MachineSpec, State
 from lab.engine.choice import parse
 from lab.engine.mixed import MixedEngine
 from lab.engine.vagrant_command import complaint
+from lab.fleet import Fleet
+from lab.lab import Lab
+from lab.store import Store
 
 HOSTS = ["oslo", "bergen", "tromso"]
 
@@ -106,6 +112,21 @@ def test_virtual_machines_that_cannot_be_removed_keep_no_container() -> None:
 def test_a_record_says_which_hosts_were_virtual() -> None:
     _, _, mixed = both()
     assert mixed.name == "Docker; Vagrant for oslo"
+
+
+def test_a_lab_with_unreadable_notes_can_be_taken_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("GENERALPROVE_DISKS", str(tmp_path / "disks"))
+    client = Mock()
+    client.containers.list.return_value = []
+    monkeypatch.setattr("lab.lab.connect", lambda **_: client)
+    notes = Store(lab="second").directory / "lab.json"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("{")
+    Lab(name="second", fleet=Fleet.load(), report=SilentReporter()).down()
+    assert not notes.exists()
 
 
 def test_what_vagrant_complains_of_is_not_where_in_its_code() -> None:
