@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
+import docker
 from docker.models.containers import Container
 
 from lab.console import Reporter
-from lab.engine.client import connect, told_as
+from lab.engine.client import STDERR, STDOUT, connect, decoded, execute, told_as
 from lab.engine.images import TOOLS, Images
 
 TIMEOUT_SECONDS = 300
@@ -43,10 +43,12 @@ class Toolbox:
     Use it as a context manager through :meth:`opened`.
 
     Args:
+        client: the Docker client.
         container: the running container.
     """
 
-    def __init__(self, *, container: Container) -> None:
+    def __init__(self, *, client: docker.DockerClient, container: Container) -> None:
+        self._client = client
         self._container = container
 
     @classmethod
@@ -84,7 +86,7 @@ class Toolbox:
                 },
             )
         try:
-            yield cls(container=container)
+            yield cls(client=client, container=container)
         finally:
             with told_as("close the toolbox"):
                 container.remove(force=True, v=True)
@@ -100,12 +102,6 @@ class Toolbox:
             EngineError: the command could not be started.
         """
         with told_as(f"run {argv[0]} in the toolbox"):
-            done = self._container.exec_run(
-                ["timeout", str(TIMEOUT_SECONDS), *argv], demux=True, workdir=directory
-            )
-        stdout, stderr = cast("tuple[bytes | None, bytes | None]", done.output)
-        return Output(
-            code=done.exit_code or 0,
-            stdout=stdout or b"",
-            stderr=(stderr or b"").decode(errors="replace"),
-        )
+            bounded = ["timeout", str(TIMEOUT_SECONDS), *argv]
+            done = execute(self._client, self._container, bounded, directory=directory)
+        return Output(code=done.code, stdout=done.wrote(STDOUT), stderr=decoded(done.wrote(STDERR)))

@@ -17,7 +17,7 @@ from docker.models.containers import Container
 
 from lab.engine.archive import archive
 from lab.engine.base import Answer, EngineError, MachineSpec, Room, State, known_as, unknown
-from lab.engine.client import decoded, told_as
+from lab.engine.client import decoded, execute, told_as
 from lab.engine.images import Images, Recipe
 from lab.engine.wiring import End, Namespace
 from lab.parallel import side_by_side
@@ -170,8 +170,9 @@ class DockerEngine:
     ) -> Answer:
         """Run a command in a container; ``timeout(1)`` bounds it, as Docker's exec has no limit."""
         with told_as(f"run {argv[0]} on {name}"):
-            done = self._container(name).exec_run(["timeout", f"{timeout:.0f}", *argv])
-        answer = Answer(code=done.exit_code or 0, output=decoded(done.output))
+            bounded = ["timeout", f"{timeout:.0f}", *argv]
+            done = execute(self._client, self._container(name), bounded)
+        answer = Answer(code=done.code, output=decoded(done.wrote()))
         if check:
             answer.demand(argv, where=name)
         return answer
