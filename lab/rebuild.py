@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lab import new_keys
 from lab.drain import Drain
 from lab.errors import CheckFailedError, CouldNotError
 from lab.fleet import Host
@@ -129,7 +130,7 @@ def plan(facts: Facts) -> list[str]:
         *first,
         f"let {facts.peer} send what {facts.host} had accepted for people elsewhere",
         "let it enrol, and let Puppet make it what it was; nobody is led to it meanwhile",
-        f"copy the sites from {facts.peer}; obtain certificates",
+        f"copy the sites from {facts.peer}; obtain certificates; let zones name its new keys",
         f"wait until {facts.host} and {facts.peer} hold the same",
     ]
 
@@ -213,8 +214,11 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
         _content(operator, facts.peer, host)
     with task("Obtain certificates"):
         obtain_certificates(operator, host)
-    with task(f"Puppet on {facts.peer}"):
-        puppet.agent(facts.peer)
+    with task(f"Let zones name the keys that {host} has now"):
+        new_keys.publish(operator, _host(operator, host))
+    for name in (facts.peer, host):  # whichever has the zones' content
+        with task(f"Puppet on {name}"):
+            puppet.agent(name)
     with task(f"Let {host} fetch its zones"):  # in the mesh it is known from now on
         operator.ssh.run(host, ["systemctl", "start", "dns-ready.service"])
     with task(f"Wait until {host} holds what {facts.peer} holds"):

@@ -119,6 +119,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     patch(rebuilding, "Enrolment", enrolment)
     patch(rebuilding, "obtain_certificates", note("certificates"))
     patch(rebuilding, "_content", note("sites"))
+    patch(rebuilding.new_keys, "publish", note("keys"))
     patch(rebuilding.reinstall, "look", lambda *_: Machine(system="debian-13", identity="b2"))
     return found
 
@@ -145,7 +146,9 @@ MADE = [
     "enrol bergen",
     "sites oslo bergen",
     "certificates bergen",
+    "keys",
     "puppet oslo",
+    "puppet bergen",
     "settle",
     "undrain",
     "stage {'rebuild::making': None}",
