@@ -128,18 +128,20 @@ class History:
         inside = (item for item in self.operations if start_ns <= item.start_ns < end_ns)
         return History(operations=tuple(inside), marks=self.marks)
 
-    def unsettled(self, *, seconds: float) -> tuple[range, ...]:
-        """Return the spans just before faults in which what a server said may be lost with it.
+    def unsettled(self, *, seconds: float, behind: float = 0.0) -> tuple[range, ...]:
+        """Return the spans at faults in which what a server said may be lost with it.
 
         Args:
-            seconds: how long they are; none when 0.
+            seconds: how long they are before the fault; no span at all when 0.
+            behind: and behind it.
         """
         if not seconds:
             return ()
         faults = (
             each.at_ns for each in self.marks if (each.kind, each.phase) == ("fault", "start")
         )
-        return tuple(range(at - round(seconds * _NS), at + 1) for at in faults)
+        before, after = round(seconds * _NS), round(behind * _NS)
+        return tuple(range(at - before, at + 1 + after) for at in faults)
 
     def probes(self, kind: str) -> frozenset[str]:
         """Return the probes of a kind that began, whether or not they saw anything."""

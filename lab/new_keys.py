@@ -6,8 +6,7 @@ rebuilt second server nobody notices, until the first one dies.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,18 +14,13 @@ from lab.fleet import Host
 from lab.operator import Operator, zone_data
 from lab.operator.tls import key_of, shown
 from lab.operator.zones import RecordSet, Zone
-from lab.pair.strikes import PAIR
 from lab.steps.dns_facts import CONTENT_FILE
-from lab.steps.mail_facts import CERTIFICATE
+from lab.steps.mail_facts import SHOWN_KEY
 from lab.steps.mail_ha_facts import SECOND
 from lab.steps.mail_records import Records, with_records
+from lab.steps.wipe_records import named_keys
 
 _HTTPS: Final = 443
-_OWNER: Final = re.compile(r"_(\d+)\._tcp\.(.+)")
-_MAIL_KEY: Final = f"""
-    openssl x509 -noout -pubkey -in {CERTIFICATE} | openssl pkey -pubin -outform DER |
-        sha256sum | cut -c 1-64
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +36,6 @@ class Keys:
     theirs: str = ""
 
 
-def named(zones: Mapping[str, Zone]) -> Iterator[tuple[Zone, RecordSet, str, int]]:
-    """Yield the TLSA records of services over TCP: zone, records, host name and port."""
-    for zone in zones.values():
-        for each in zone.records:
-            if each.type == "TLSA" and (found := _OWNER.fullmatch(each.name)):
-                yield zone, each, zone.absolute(found[2]).rstrip("."), int(found[1])
-
-
 def replaced(zones: Mapping[str, Zone], keys: Mapping[tuple[str, int], Keys]) -> dict[str, str]:
     """Return which keys have another in their place now: old -> new.
 
@@ -60,7 +46,7 @@ def replaced(zones: Mapping[str, Zone], keys: Mapping[tuple[str, int], Keys]) ->
         keys: host name and port -> what is shown there.
     """
     found: dict[str, str] = {}
-    for _, records, host, port in named(zones):
+    for _, records, host, port in named_keys(zones):
         if pair := keys.get((host, port)):
             known = {_key(value) for value in records.values}
             old = known - {pair.mine, pair.theirs}
@@ -73,7 +59,7 @@ def replaced(zones: Mapping[str, Zone], keys: Mapping[tuple[str, int], Keys]) ->
 def renewed(zones: Mapping[str, Zone], new: Mapping[str, str]) -> Records:
     """Return the TLSA records of *zones* with new keys in the place of old ones."""
     found: dict[str, tuple[RecordSet, ...]] = {}
-    for zone, records, _, _ in named(zones):
+    for zone, records, _, _ in named_keys(zones):
         values = tuple(_with(value, new) for value in records.values)
         if values != records.values:
             found[zone.origin] = (
@@ -83,30 +69,36 @@ def renewed(zones: Mapping[str, Zone], new: Mapping[str, str]) -> Records:
     return found
 
 
-def publish(op: Operator, host: Host) -> bool:
+def publish(op: Operator, host: Host, *, peer: Host) -> bool:
     """Let the data of the zones name the keys of *host*; return whether that changed anything.
 
     What steps keep of records, for their way back and to see whether all is as it was, as well.
+
+    Args:
+        op: the hands.
+        host: that was made anew.
+        peer: the other one of the pair.
     """
     zones = zone_data.from_hiera(op.ssh.read(op.puppet.control, CONTENT_FILE))
-    new = replaced(zones, _shown(op, host, zones))
-    content = with_records(zones, renewed(zones, new))
+    new = replaced(zones, _shown(op, host, peer, zones))
     if not new:
         return False
+    content = with_records(zones, renewed(zones, new))
     op.ssh.write(op.puppet.control, CONTENT_FILE, zone_data.to_hiera(content.values()))
     stage = op.stage.read()
     op.stage.update({key: _within(value, new) for key, value in stage.items()})
     return True
 
 
-def _shown(op: Operator, host: Host, zones: Mapping[str, Zone]) -> dict[tuple[str, int], Keys]:
+def _shown(
+    op: Operator, host: Host, peer: Host, zones: Mapping[str, Zone]
+) -> dict[tuple[str, int], Keys]:
     """Return what the pair shows for each name and port that has a key in the zones."""
-    peer = op.fleet.hosts[next(name for name in PAIR if name != host.name)]
     domain = op.fleet.domain
-    mine, theirs = (op.ssh.run(each.name, _MAIL_KEY).stdout.strip() for each in (host, peer))
-    second = host.name == PAIR[1]
+    mine, theirs = (op.ssh.run(each.name, SHOWN_KEY).stdout.strip() for each in (host, peer))
+    second = host != op.fleet.production
     found: dict[tuple[str, int], Keys] = {}
-    for _, _, name, port in named(zones):
+    for _, _, name, port in named_keys(zones):
         if port == _HTTPS:
             seen = [
                 shown(op.ssh.dial, str(op.site.address(each).v4), name, port)

@@ -215,7 +215,7 @@ def rebuild(operator: Operator, host: str, *, within: float = WITHIN) -> Rebuilt
     with task("Obtain certificates"):
         obtain_certificates(operator, host)
     with task(f"Let zones name the keys that {host} has now"):
-        new_keys.publish(operator, _host(operator, host))
+        new_keys.publish(operator, _host(operator, host), peer=_host(operator, facts.peer))
     for name in (facts.peer, host):  # whichever has the zones' content
         with task(f"Puppet on {name}"):
             puppet.agent(name)

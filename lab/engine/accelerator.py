@@ -8,10 +8,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-from lab.engine.vm_plan import Computer, Ground
+from lab.engine.vm_plan import EMULATION, KVM, Computer, Ground
 
 NOTE = "accelerator.json"
-KVM, EMULATION = "kvm", "qemu"
 _PROBE_SECONDS = 12.0
 
 

@@ -19,7 +19,7 @@ from lab.engine.base import EngineError
 from lab.engine.client import connect
 from lab.engine.disks import BOX, Disks
 from lab.engine.images import BASE, Images
-from lab.engine.vm_plan import Ground
+from lab.engine.vm_plan import KVM, Ground
 from lab.text import last_line
 
 NAME = "generalprove/trixie64"
@@ -58,7 +58,7 @@ def build(*, report: Reporter) -> Box:
             _add(ground, disks.directory)
             current.unlink(missing_ok=True)
             current.symlink_to(ground.disk.parent)
-    return Box(path=ground.disk, how="KVM" if driver == accelerator.KVM else "emulated")
+    return Box(path=ground.disk, how="KVM" if driver == KVM else "emulated")
 
 
 def _known() -> bool:

@@ -23,7 +23,7 @@ from lab.engine.base import Answer, EngineError, MachineSpec, State, known_as, u
 from lab.engine.disks import DISK, Disks
 from lab.engine.vagrant_command import vagrant
 from lab.engine.virsh import Agent, domains, virsh
-from lab.engine.vm_plan import device, files, nic, vagrant_plan
+from lab.engine.vm_plan import KVM, device, files, nic, vagrant_plan
 from lab.engine.wiring import Tap
 
 # What libvirt calls the states of a machine; every other one stands still.
@@ -226,7 +226,7 @@ class VirtualMachine:
     def limits(self) -> str:
         """Say what it has of its hardware."""
         made = self._made_of()
-        how = "" if made["driver"] == accelerator.KVM else ", emulated"
+        how = "" if made["driver"] == KVM else ", emulated"
         return f"{self._name} is virtual: {made['cpus']} cores, {made['memory']} MB{how}"
 
     @property

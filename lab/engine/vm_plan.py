@@ -13,6 +13,7 @@ from typing import Any
 from lab.engine.base import EngineError, File, MachineSpec, known_as
 from lab.engine.wiring import network_file
 
+KVM, EMULATION = "kvm", "qemu"
 NETWORK = "/etc/systemd/network/10-lab.network"
 # Container images keep what Docker hides below /etc/lab (lab/engine/images/base/init).
 KEPT = ("hostname", "hosts", "resolv.conf")
@@ -44,7 +45,7 @@ class Computer:
     @property
     def pace(self) -> float:
         """How many times longer a machine's work takes than a container's."""
-        return 1.0 if self.driver == "kvm" else 8.0
+        return 1.0 if self.driver == KVM else 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ def vagrant_plan(
         computer: what it runs on.
     """
     cores, memory = size(spec, computer)
-    emulated = computer.driver == "qemu"
+    emulated = computer.driver == EMULATION
     return {
         "prefix": known_as(lab, ""),
         "pool": known_as(lab, spec.name),

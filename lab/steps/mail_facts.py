@@ -21,6 +21,12 @@ BEFORE: Final = "mail::before"
 DATA_FILE: Final = "/var/lib/generalprove/mail.yaml"
 SECRETS_FILE: Final = "/var/lib/generalprove/mail.eyaml"
 CERTIFICATE: Final = "/etc/ssl/fleet/mail.pem"
+SHOWN_KEY: Final = (
+    f"openssl x509 -noout -pubkey -in {CERTIFICATE} | "
+    "openssl pkey -pubin -outform DER | sha256sum | cut -c 1-64"
+)
+"""Shell, on a mail server: SHA-256 of the public key in it, hexadecimal."""
+
 COPIED: Final = "/var/lib/generalprove-mail/copied"
 """On the new host: whose mailbox is there, as far as it was when it was copied."""
 

@@ -21,7 +21,7 @@ from lab.operator.zones import RecordSet, Zone
 from lab.parallel import side_by_side
 from lab.steps.base import StepError
 from lab.steps.dns_facts import CONTENT_FILE, TTL_LIMIT
-from lab.steps.mail_facts import CERTIFICATE, DATA_FILE
+from lab.steps.mail_facts import CERTIFICATE, DATA_FILE, SHOWN_KEY
 from lab.steps.mail_ha_facts import (
     BEFORE,
     HEALTH_PORT,
@@ -187,8 +187,7 @@ class Move(Moving):
                 [ "$(openssl x509 -noout -issuer -in {CERTIFICATE} | cut -d= -f2-)" != \\
                   "$(openssl x509 -noout -subject -in {CERTIFICATE} | cut -d= -f2-)" ] &&
                 echo certified
-            echo key "$(openssl x509 -noout -pubkey -in {CERTIFICATE} |
-                openssl pkey -pubin -outform DER | sha256sum | cut -c 1-64)"
+            echo key "$({SHOWN_KEY})"
         """
         try:
             said = self.op.ssh.run(host.name, f"set +e\n{script}", check=False).stdout.splitlines()

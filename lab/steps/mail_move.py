@@ -28,6 +28,7 @@ from lab.steps.mail_facts import (
     SECRETS_FILE,
     SELECTOR,
     SERVED,
+    SHOWN_KEY,
     TESTING,
     Facts,
     Installed,
@@ -191,8 +192,7 @@ class Move(Moving):
                     [ "$(openssl x509 -noout -issuer -in {CERTIFICATE} | cut -d= -f2-)" != \\
                       "$(openssl x509 -noout -subject -in {CERTIFICATE} | cut -d= -f2-)" ] &&
                     echo certified yes
-                echo key "$(openssl x509 -noout -pubkey -in {CERTIFICATE} |
-                    openssl pkey -pubin -outform DER | sha256sum | cut -c 1-64)"
+                echo key "$({SHOWN_KEY})"
             fi
             cat {COPIED} 2>/dev/null | sed 's/^/copied /'
             true

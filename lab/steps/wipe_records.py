@@ -19,6 +19,7 @@ from lab.operator.zones import APEX, RecordSet, Zone
 Records = Mapping[str, tuple[RecordSet, ...]]
 """Zone -> record sets in it; one without values stands for one that is not there."""
 
+_TLS_FIRST: Final = frozenset({443, 465, 993})
 _ADDRESSES: Final = frozenset({"A", "AAAA"})
 _TARGET: Final = {"CNAME": 0, "DNAME": 0, "NS": 0, "MX": 1, "SRV": 3, "SVCB": 1, "HTTPS": 1}
 """Which word of a value is the name of a server."""
@@ -155,11 +156,16 @@ def _disallowing(text: str, addresses: tuple[str, ...]) -> str:
     return re.sub(rf"[+?~-]?ip[46]:(?:{ours})(?:/(?:32|128))? ?", "", text, flags=re.IGNORECASE)
 
 
-def seals(zones: Mapping[str, Zone]) -> Iterator[tuple[Zone, RecordSet, str, int]]:
-    """Yield the TLSA records (RFC 6698) of services that begin with TLS: host name and port."""
+def named_keys(zones: Mapping[str, Zone]) -> Iterator[tuple[Zone, RecordSet, str, int]]:
+    """Yield the TLSA records (RFC 6698) of services over TCP: host name and port."""
     for zone in zones.values():
         for each in zone.records:
-            found = re.match(r"_(443|465|993)\._tcp(?:\.(.+))?$", each.name)
+            found = re.match(r"_(\d+)\._tcp(?:\.(.+))?$", each.name)
             if each.type == "TLSA" and found:
                 host = zone.absolute(found[2] or APEX).rstrip(".")
                 yield zone, each, host, int(found[1])
+
+
+def seals(zones: Mapping[str, Zone]) -> Iterator[tuple[Zone, RecordSet, str, int]]:
+    """Yield those of services that begin with TLS."""
+    return (found for found in named_keys(zones) if found[3] in _TLS_FIRST)

@@ -37,9 +37,7 @@ def balance(
             was on, and as long behind it: a disk takes a moment to be destroyed. How many were
             is told.
     """
-    spans = [
-        range(span.start, span.stop + len(span)) for span in history.unsettled(seconds=uncopied)
-    ]
+    spans = history.unsettled(seconds=uncopied, behind=uncopied)
     tried = [item for item in history.operations if item.kind == ENTRY]
     accepted = [item.what for item in tried if item.ok]
     missing = [item for item in tried if item.ok and not book[item.what]]

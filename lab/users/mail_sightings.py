@@ -39,11 +39,11 @@ def void_numbers(history: History, users: MailUsers, *, seconds: float) -> froze
     Just before it; and as long behind it: a server that hears nothing any more still shows what
     had come to it.
     """
-    spans = history.unsettled(seconds=seconds)
+    spans = history.unsettled(seconds=seconds, behind=seconds)
     return frozenset(
         (owner, int(item.detail.split()[2]))
         for owner, item in sightings(history, users)
-        if any(span.start <= item.end_ns < span.stop + round(seconds * _NS) for span in spans)
+        if any(item.end_ns in span for span in spans)
     )
 
 
