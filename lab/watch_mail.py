@@ -30,6 +30,11 @@ from lab.world.legacy.image.seed.people import PEOPLE
 from lab.world.machines import FOREIGN_MAIL, MAILER, OUTSIDE, RESOLVER
 from lab.world.names import foreign_domain, machine_address, machine_name
 
+RACED: Final = 3
+"""Where there are two servers: what people throw away just as a full synchronisation reads that
+very folder may be there again (docs/decisions.md). Those of the lab throw something away every
+few seconds, each of them."""
+
 _MANY: Final = 1_000
 _SPARE: Final = 10.0
 _MAY_CHANGE: Final = (" lost: ", " there more than once: ")
@@ -66,7 +71,7 @@ class MailBudget:
         unsynced: seconds before a fault in which what people change may be lost; messages are not.
         doubled: messages that people elsewhere may get twice.
         revived: what people have thrown away, or filed elsewhere, that may be there again: no
-            loss, but a nuisance.
+            loss, but a nuisance (:data:`RACED`).
         alike: seconds after the end within which both servers must hold the same; None where
             there is one server.
     """

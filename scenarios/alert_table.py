@@ -42,6 +42,7 @@ class Row:
         alerts: what is told, as subjects of messages have it: name of the alert, host, service.
         also: what may be told besides, as it is true as well, and need not be seen.
         ground: what has to be so before, and until its end was told.
+        chosen: whether continuous integration plays it; the others are slow.
     """
 
     fault: str
@@ -49,6 +50,7 @@ class Row:
     alerts: Sequence[str]
     also: Sequence[str] = ()
     ground: Callable[[Faults, Lab], AbstractContextManager[None]] = lambda *_: nullcontext()
+    chosen: bool = False
 
     @property
     def name(self) -> str:
@@ -65,6 +67,7 @@ TABLE: Final = (
         fault="Oslo loses power",
         inject=lambda faults, _: faults.power_loss("oslo"),
         alerts=["HostDown oslo"],
+        chosen=True,
     ),
     Row(
         fault="Bergen loses power",

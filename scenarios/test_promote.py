@@ -104,6 +104,7 @@ def test_what_does_not_compile_for_one_host_touches_none(standin: StandIn) -> No
     assert "version" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_edit_by_hand_stops_the_promotion_unless_it_is_accepted(standin: StandIn) -> None:
     ssh, edited = standin.operator().ssh, "/etc/chrony/chrony.conf"
     commit = standin.journal(380)
@@ -121,6 +122,7 @@ def test_an_edit_by_hand_stops_the_promotion_unless_it_is_accepted(standin: Stan
         ssh.run("oslo", f"sed -i '/^# by hand$/d' {edited}")
 
 
+@pytest.mark.slow  # the next one is undone the same way, and harder to notice
 def test_a_change_that_takes_dns_away_is_undone(standin: StandIn) -> None:
     standin.commit(PDNS_ELSEWHERE)
     standin.prove()

@@ -76,6 +76,7 @@ def test_not_one_look_up_fails_while_a_second_server_joins(made: Rehearsed) -> N
     assert made.verdict.outcome is Outcome.OK, str(made.verdict)
 
 
+@pytest.mark.slow  # the step itself ends with a second run of Puppet; here all of it is made again
 @pytest.mark.usefixtures("made")
 def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
     before = operator.ssh.read(operator.puppet.control, CONTENT_FILE)

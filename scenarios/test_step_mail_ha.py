@@ -14,10 +14,12 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
+from letting_in import opened
 
 from lab.lab import Lab
 from lab.operate import in_lab
 from lab.operator import Operator
+from lab.pair.strikes import PAIR
 from lab.rehearsal import Rehearsed, perform
 from lab.steps import step_class
 from lab.steps.mail_seen import Look
@@ -59,11 +61,13 @@ def test_what_bergen_takes_is_on_oslo_within_a_second_or_two(lab: Lab, operator:
         domain=lab.fleet.domain,
         reader=f"kari@{lab.fleet.domain}",
     )
+    for host in PAIR:
+        opened(lab, host)  # the milestone has just been taken
     with look.relay() as smtp:
         assert isinstance(smtp, smtplib.SMTP)
         smtp.sendmail("a@far.example", [look.reader], f"Subject: {word}\r\n\r\nHei.\r\n")
     until = f"until {HERE.format(word=word)}; do sleep 0.1; done"
-    for host in ("bergen", "oslo"):
+    for host in PAIR:
         lab.ssh.run(host, ["timeout", "5", "sh", "-c", until])
 
 

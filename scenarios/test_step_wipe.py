@@ -179,6 +179,7 @@ def test_bergen_becomes_the_standby_and_nobody_notices(made: Rehearsed, lab: Lab
     assert reinstall.look(lab.ssh, "bergen").system == RELEASE
 
 
+@pytest.mark.slow  # the step itself ends with a second run of Puppet; here all of it is made again
 @pytest.mark.usefixtures("made")
 def test_made_again_it_changes_nothing(lab: Lab, operator: Operator) -> None:
     before = operator.stage.read()

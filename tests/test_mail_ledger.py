@@ -355,7 +355,9 @@ def test_what_comes_back_is_no_loss_and_as_much_as_is_allowed_may() -> None:
 
     assert judged(1).outcome is Outcome.FAIL
     assert judged(2).outcome is Outcome.OK
-    assert judged(2).notes == ("2 came back that were thrown away",)
+    assert judged(2).notes == (
+        "2 came back that were thrown away: F of kari is there, gp-1 of kari",
+    )
 
 
 def test_a_subscription_comes_back_as_a_folder_does() -> None:

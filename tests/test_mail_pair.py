@@ -185,7 +185,6 @@ def test_the_queue_is_compared_before_anybody_is_let_in(
     assert list(zip(ran.words, seen, strict=True)) == [
         ("rejoin", True),
         ("dedupe", False),
-        ("sweep", False),
     ]
     assert pair.KNOWN.exists()
 

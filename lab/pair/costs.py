@@ -8,7 +8,7 @@ from typing import Final
 
 from lab.verdict import Budget
 from lab.watch_failover import FailoverBudget
-from lab.watch_mail import MailBudget
+from lab.watch_mail import RACED, MailBudget
 
 _MANY: Final = 100_000
 """Failures that are counted and do not matter: it is the gap that does."""
@@ -33,8 +33,7 @@ class Cost:
         unsynced: seconds before a fault in which a change of flags and folders may be lost.
         uncopied: seconds before a fault in which an entry of a guest book may be lost: only with
             the disk that it was on.
-        revived: what was thrown away, or filed elsewhere, that may be there again: whoever dies
-            takes with it what the replicator had not looked after yet.
+        revived: what was thrown away, or filed elsewhere, that may be there again.
         alike: seconds from the healing until both sides hold the same.
     """
 
@@ -48,7 +47,7 @@ class Cost:
     refused: int = 0
     unsynced: float = 0.0
     uncopied: float = 0.0
-    revived: int = 1
+    revived: int = RACED
     alike: float = 60.0
 
     def __str__(self) -> str:

@@ -81,7 +81,7 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         Kind.CLOCK: Cost(first=first, unread=unread),
         # Both sides were written to: of what went different ways both stay, and who wants to file
         # what the other side has filed is told.
-        Kind.PARTITION: Cost(refused=5, revived=3, alike=15.0),
+        Kind.PARTITION: Cost(refused=5, alike=15.0),
         Kind.DRAIN: Cost(),
         # Messages are on both disks before anybody hears of them; an entry follows in a moment.
         Kind.WIPED: dead | Cost(alike=300.0, uncopied=1.0),

@@ -173,7 +173,9 @@ def changes_balance(
         subject=subject,
         outcome=outcome,
         reasons=tuple(reasons),
-        notes=(f"{len(back)} came back that were thrown away",) if back else (),
+        notes=(f"{len(back)} came back that were thrown away: {_some(sorted(back))}",)
+        if back
+        else (),
         figures=Figures(total=confirmed, failed=sum(map(len, faults.values()))),
     )
 

@@ -193,7 +193,7 @@ class Node:
         )
         patch.setattr(operating, "the_peer", lambda _: self)
         patch.setattr(operating, "the_mailboxes", lambda _: self.boxes)
-        patch.setattr(operating, "_sync", self.done.append)
+        patch.setattr(operating, "_sync", lambda command, **_: self.done.append(command))
 
     def ask(self, question: Mapping[str, Any], *, seconds: float) -> Mapping[str, Any]:
         """Say what the peer replayed."""
@@ -258,8 +258,13 @@ def test_second_copies_are_named_and_removed(tmp_path: Directory, node: Node, ca
     assert main(["--config", path, "dedupe"]) == Exit.OK
     assert "u@e.test: INBOX, number 2" in capsys.readouterr().out
     assert len(node.boxes.content["u@e.test"]) == 2
-    assert main(["--config", path, "dedupe", "--apply"]) == Exit.OK
+    assert main(["--config", path, "dedupe", "--sync", "sync"]) == Exit.OK
+    assert node.done == []
+    assert main(["--config", path, "dedupe", "--apply", "--sync", "sync"]) == Exit.OK
     assert len(node.boxes.content["u@e.test"]) == 1
+    assert node.done == ["sync u@e.test"]
+    assert main(["--config", path, "dedupe", "--apply", "--sync", "sync"]) == Exit.OK
+    assert node.done == ["sync u@e.test"]
 
 
 def test_a_wrong_command_line_is_explained(tmp_path: Directory, capsys: Said) -> None:

@@ -1,7 +1,8 @@
 -- Managed by Puppet.
 -- Dovecot's push_notification runs this in the process that has changed a mailbox. What it leaves
 -- in the spool, a file named after the user, says that the user's mail is to be synced. Which folder
--- was thrown away it says in an event, which Dovecot exports to the replicator.
+-- was thrown away, and which is subscribed to no more, it says in events, which Dovecot exports to the
+-- replicator.
 
 local spool, changes
 
@@ -39,8 +40,25 @@ dovecot_lua_notify_event_flags_set = noticed
 dovecot_lua_notify_event_flags_clear = noticed
 dovecot_lua_notify_event_mailbox_create = noticed
 dovecot_lua_notify_event_mailbox_rename = noticed
-dovecot_lua_notify_event_mailbox_subscribe = noticed
-dovecot_lua_notify_event_mailbox_unsubscribe = noticed
+
+-- Tells the replicator something of a user's folders.
+local function tell(name, user, about)
+  local event = dovecot.event()
+  event:set_name("replicator_" .. name)
+  event:add_str("user", user.username)
+  for field, value in pairs(about) do
+    event:add_str(field, value)
+  end
+  event:log_debug(name)
+end
+
+function dovecot_lua_notify_event_mailbox_subscribe(user, event)
+  tell("subscribed", user, { folder = event.mailbox })
+end
+
+function dovecot_lua_notify_event_mailbox_unsubscribe(user, event)
+  tell("unsubscribed", user, { folder = event.mailbox })
+end
 
 -- Adds the ends of folders that a log says last: when, and the GUID.
 local function ends(path, found)
@@ -61,7 +79,7 @@ end
 
 -- It is in the log, or in what was put aside of it, before this is called (notify-storage.c,
 -- index-storage.c). What ended before has nothing to do with it: it may be there again.
-function dovecot_lua_notify_event_mailbox_delete(user, event)
+function dovecot_lua_notify_event_mailbox_delete(user, _)
   local found, last, folders = {}, 0, ""
   ends(user.home .. "/" .. changes .. ".2", found)
   ends(user.home .. "/" .. changes, found)
@@ -73,11 +91,7 @@ function dovecot_lua_notify_event_mailbox_delete(user, event)
       folders = folders .. one.guid .. " "
     end
   end
-  local gone = dovecot.event()
-  gone:set_name("replicator_folder_gone")
-  gone:add_str("user", user.username)
-  gone:add_str("folders", folders)
-  gone:log_debug("thrown away: " .. event.mailbox)
+  tell("folder_gone", user, { folders = folders })
 end
 
 local function exists(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.discarded import MOST, Discarded
+from replicator.discarded import MOST, UNSUBSCRIBED_SECONDS, Discarded, Unsubscribed
 from replicator.notes import Notes
 
 KARI, PER = "kari@nordlys.example", "per/ole@nordlys.example"
@@ -60,3 +60,25 @@ def test_what_makes_no_sense_is_forgotten(tmp_path, note):
     assert discarded.of(KARI) == frozenset()
     discarded.gone(KARI, ["a"])
     assert Discarded(notes=notes).of(KARI) == {"a"}
+
+
+def test_who_has_unsubscribed_is_known_for_a_while():
+    known = Unsubscribed()
+    known.gone(KARI, "a", now=0)
+    known.gone(KARI, "b", now=1)
+    known.gone(PER, "a", now=1)
+    assert known.of(KARI, now=1) == {"a", "b"}
+    known.gone(KARI, "a", now=2)
+    known.settle(KARI, {"b", "c"})
+    known.settle("nobody", {"a"})
+    assert known.of(KARI, now=2 + UNSUBSCRIBED_SECONDS) == {"a"}
+    assert known.of(KARI, now=3 + UNSUBSCRIBED_SECONDS) == frozenset()
+    assert known.of("nobody", now=0) == frozenset()
+
+
+def test_of_what_was_unsubscribed_too_the_oldest_is_forgotten_first():
+    known = Unsubscribed()
+    for number in range(MOST + 1):
+        known.gone(KARI, str(number), now=number / MOST)
+    assert len(known.of(KARI, now=1)) == MOST
+    assert "0" not in known.of(KARI, now=1)

@@ -135,8 +135,22 @@ def test_folders_are_known_by_their_guids():
 
 @pytest.mark.parametrize("said", [None, 7, {}, ["Ferdig"]])
 def test_what_is_no_list_of_folders_is_an_error(said):
-    with dovecot(Api(response(said))) as doveadm, pytest.raises(DoveadmError, match="not a list"):
-        doveadm.folders(KARI)
+    with dovecot(Api(response(said), response(said))) as doveadm:
+        with pytest.raises(DoveadmError, match="not a list"):
+            doveadm.folders(KARI)
+        with pytest.raises(DoveadmError, match="not a list"):
+            doveadm.subscriptions(KARI)
+
+
+def test_subscriptions_are_known_and_taken_away_by_their_names():
+    api = Api(response([{"mailbox": "Ferdig"}, {"mailbox": "Ferdig/2025"}]), response([]))
+    with dovecot(api) as doveadm:
+        assert doveadm.subscriptions(KARI) == {"Ferdig", "Ferdig/2025"}
+        doveadm.unsubscribe(KARI, name="Ferdig")
+    assert api.asked == [
+        ["mailboxList", {"user": KARI, "subscriptions": True, "mailboxMask": ["*"]}],
+        ["mailboxUnsubscribe", {"user": KARI, "mailbox": ["Ferdig"]}],
+    ]
 
 
 def test_a_folder_is_thrown_away_with_what_is_in_it_and_with_nothing_else():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from replicator import cli
+from replicator import cli, service
 from replicator.control import LARGEST, Control
 from replicator.doveadm import CHANGED, NO_USER, DoveadmError, Endpoint
 from replicator.gossip import LARGEST as LARGEST_LESSON
@@ -26,6 +26,12 @@ from replicator.spool import BUSY
 
 PASSWORD = "0123456789abcdef"
 KARI, PER = "kari@nordlys.example", "per@nordlys.example"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Sweep as soon as the service starts."""
+    monkeypatch.setattr(service, "START_SECONDS", 0.0)
 
 
 @dataclass
@@ -40,6 +46,7 @@ class Dovecot:
     free: threading.Event = field(default_factory=threading.Event)
     down: bool = False
     held: dict[str, str] = field(default_factory=dict)
+    subscribed: set[str] = field(default_factory=set)
     dumb: bool = False
     teaches: bool = False
     started_from: list[str] = field(default_factory=list)
@@ -74,6 +81,14 @@ class Dovecot:
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         del user
         assert self.held.pop(guid) == name
+
+    def subscriptions(self, user: str) -> frozenset[str]:
+        del user
+        return frozenset(self.subscribed)
+
+    def unsubscribe(self, user: str, *, name: str) -> None:
+        del user
+        self.subscribed.remove(name)
 
     def users(self, mask: str = "*") -> list[str]:
         return [user for user in self.known if mask in ("*", user)]
@@ -357,9 +372,9 @@ def test_a_folder_that_comes_back_is_taken_away_whatever_it_is_called_and_no_oth
             about = {"user": KARI, "folders": "one two four "}
             line = json.dumps({"event": "replicator_folder_gone", "fields": about})
             writer.write(line.encode() + b"\n")
-            await it.until(lambda: it.service.discarded(KARI) == {"one", "two", "four"})
+            await it.until(lambda: it.service.thrown(KARI).folders == {"one", "two", "four"})
             dovecot.free.set()
-            await it.until(lambda: not it.service.discarded(KARI))
+            await it.until(lambda: not it.service.thrown(KARI).folders)
             await it.until(lambda: it.report().healthy)
             assert folders == {"three": "again"}
             # The one under way, the one that finds it, the one that sees it gone.
@@ -367,6 +382,46 @@ def test_a_folder_that_comes_back_is_taken_away_whatever_it_is_called_and_no_oth
             page = (await http(it.port, b"GET /metrics HTTP/1.1\r\n\r\n")).decode()
             assert "\nreplicator_folders_came_back_total 2\n" in page
             writer.close()
+
+    run(scenario)
+
+
+def test_a_subscription_that_comes_back_is_taken_away_unless_it_is_wanted_again(tmp_path):
+    subscribed = {"back", "again", "other"}
+
+    async def scenario() -> None:
+        dovecot = Dovecot(subscribed=subscribed)
+        async with serving(tmp_path, dovecot) as it:
+            _, writer = await asyncio.open_unix_connection(tmp_path / "events")
+            for event, folder in (
+                ("unsubscribed", "back"),
+                ("unsubscribed", "again"),
+                ("unsubscribed", "gone"),
+                ("subscribed", "again"),
+            ):
+                about = {"user": KARI, "folder": folder}
+                line = json.dumps({"event": f"replicator_{event}", "fields": about})
+                writer.write(line.encode() + b"\n")
+            await it.until(lambda: it.service.thrown(KARI).subscriptions == {"back", "gone"})
+            it.mark(KARI)
+            await it.until(lambda: not it.service.thrown(KARI))
+            await it.until(lambda: it.report().healthy)
+            assert subscribed == {"again", "other"}
+            assert dovecot.synced == [KARI, KARI]
+            writer.close()
+
+    run(scenario)
+
+
+def test_who_unsubscribes_is_synced_in_full_even_if_nothing_else_happens(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "UNSUBSCRIBED_WITHIN", 0.1)
+    subscribed = {"back"}
+
+    async def scenario() -> None:
+        async with serving(tmp_path, Dovecot(subscribed=subscribed)) as it:
+            it.service.unsubscribed(KARI, "back")
+            await it.until(lambda: not it.service.thrown(KARI))
+            assert not subscribed
 
     run(scenario)
 
@@ -379,7 +434,7 @@ def test_whoever_dies_before_they_have_looked_looks_when_they_are_back(tmp_path)
         # Meanwhile the peer has given it back.
         dovecot.held["one"], dovecot.down = "back", False
         async with serving(tmp_path, dovecot) as it:
-            await it.until(lambda: not it.service.discarded(KARI))
+            await it.until(lambda: not it.service.thrown(KARI).folders)
             assert not dovecot.held
 
     run(scenario)
@@ -391,10 +446,10 @@ def test_a_sync_has_worked_even_if_nobody_says_what_is_gone(tmp_path):
         async with serving(tmp_path, dovecot) as it:
             it.service.gone(KARI, ["one"])
             await it.until(lambda: it.report().healthy and dovecot.synced)
-            assert it.service.discarded(KARI) == {"one"}
+            assert it.service.thrown(KARI).folders == {"one"}
             dovecot.dumb = False
             it.mark(KARI)
-            await it.until(lambda: not it.service.discarded(KARI))
+            await it.until(lambda: not it.service.thrown(KARI).folders)
             assert not dovecot.held
 
     run(scenario)

@@ -80,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     dedupe.add_argument(
         "--since", type=float, default=48.0, metavar="HOURS", help="how far back (%(default)s)"
     )
+    dedupe.add_argument(
+        "--sync", default="", help="command that tells the other node; who had copies is appended"
+    )
 
     add("prepare", _prepare, "(systemd) mark this node's disks")
     add("serve", _serve, "(systemd) keep what the peer accepts")

@@ -134,17 +134,18 @@ def _waiting(addresses: Addresses) -> list[Waiting]:
     ]
 
 
-def _sync(command: str) -> None:
+def _sync(
+    command: str,
+    *,
+    state: str = "nothing was purged, and Postfix was not started",
+    remedy: str = "If the peer is away, say --alone",
+) -> None:
     try:
         done = subprocess.run(shlex.split(command), check=False)
     except OSError as error:
         raise CouldNotError(f"cannot be run: {error}", where=command) from error
     if done.returncode:
-        raise CouldNotError(
-            f"ended with {done.returncode}; nothing was purged, and Postfix was not started",
-            where=command,
-            remedy="If the peer is away, say --alone",
-        )
+        raise CouldNotError(f"ended with {done.returncode}; {state}", where=command, remedy=remedy)
 
 
 def _found(config: Config, waiting: list[Waiting]) -> Mapping[str, frozenset[str]]:
@@ -176,24 +177,33 @@ def dedupe(config: Config, options: argparse.Namespace) -> Exit:
     """Remove second copies.
 
     Raises:
-        JournalError: Dovecot does not answer.
+        JournalError: Dovecot does not answer, or the other node could not be told.
     """
-    _dedupe(config, apply=options.apply, since=options.since * 3600)
+    whose = _dedupe(config, apply=options.apply, since=options.since * 3600)
+    if whose and options.apply and options.sync:
+        _sync(
+            shlex.join([*shlex.split(options.sync), *whose]),
+            state="second copies were removed on this node only",
+            remedy="The next synchronisation of these mailboxes removes them there",
+        )
     return Exit.OK
 
 
-def _dedupe(config: Config, *, apply: bool, since: float) -> int:
-    """Remove second copies, or only name them; return how many there are."""
+def _dedupe(config: Config, *, apply: bool, since: float) -> list[str]:
+    """Remove second copies, or only name them; return whose they were."""
     mailboxes = the_mailboxes(config)
     users = mailboxes.users()
-    number = 0
+    number, whose = 0, []
     for at, user in enumerate(users, 1):
-        for copy in surplus(mailboxes.copies(user, since=since)):
-            number += 1
+        copies = surplus(mailboxes.copies(user, since=since))
+        if copies:
+            whose.append(user)
+        number += len(copies)
+        for copy in copies:
             print(f"{user}: {copy.folder}, number {copy.uid}")
             if apply:
                 mailboxes.expunge(user, folder=copy.folder, uid=copy.uid)
         _say_progress(at, len(users))
     done = "were removed" if apply else "would be removed (--apply)"
     print(f"{number} second copies {done} from {len(users)} mailboxes")
-    return number
+    return whose

@@ -60,8 +60,8 @@ LAST_HEARD = re.compile(r"\blastrcv:(\d+)\b")
 ALIKE = ["/usr/local/sbin/replicator", "wait", "--timeout"]
 PURGE = ["/usr/local/sbin/mail-journal", "rejoin", "--no-start", "--apply"]
 REPLAY = ["/usr/local/sbin/mail-journal", "replay", "--apply", "--mailboxes"]
-DEDUPE = ["/usr/local/sbin/mail-journal", "dedupe", "--apply", "--since", "24"]
-SWEEP = ["/usr/local/sbin/replicator", "sweep"]
+SWEEP = "/usr/local/sbin/replicator sweep"
+DEDUPE = ["/usr/local/sbin/mail-journal", "dedupe", "--apply", "--since", "24", "--sync", SWEEP]
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ def rejoin(settings: Settings) -> None:
 
 def tidy() -> int:
     """Take out what was delivered twice, here and, by way of the next synchronisation, there."""
-    return run(DEDUPE) or run(SWEEP)
+    return run(DEDUPE)
 
 
 def look_after(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 None takes more than few bytes at a time from whoever comes, nor lets more than so many in at once.
 Dovecot comes to its door with what its markers do not say, changes of Sieve scripts, and which
-folders were thrown away: an event a line
+folders were thrown away or are subscribed to no more: an event a line
 (https://doc.dovecot.org/2.4.1/core/config/events/export.html).
 """
 
@@ -90,6 +90,10 @@ class Control:
             match event["event"]:
                 case "replicator_folder_gone":
                     self._service.gone(user, str(about["folders"]).split())
+                case "replicator_unsubscribed":
+                    self._service.unsubscribed(user, str(about["folder"]))
+                case "replicator_subscribed":
+                    self._service.subscribed(user, str(about["folder"]))
                 case _:
                     self._service.require([user])
 

@@ -117,6 +117,26 @@ class Doveadm:
         self._ask("expunge", {"user": user, "query": ["mailbox-guid", guid, "all"]})
         self._ask("mailboxDelete", {"user": user, "mailbox": [name], "requireEmpty": True})
 
+    def subscriptions(self, user: str) -> frozenset[str]:
+        """Return the names of the folders that a user subscribes to, be they there or not.
+
+        Raises:
+            DoveadmError: Dovecot does not say.
+        """
+        asked = {"user": user, "subscriptions": True, "mailboxMask": ["*"]}
+        answer = self._ask("mailboxList", asked)
+        if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+            raise DoveadmError("doveadm mailboxList: not a list of folders")
+        return frozenset(str(row.get("mailbox")) for row in answer)
+
+    def unsubscribe(self, user: str, *, name: str) -> None:
+        """Take away a subscription.
+
+        Raises:
+            DoveadmError: it did not work.
+        """
+        self._ask("mailboxUnsubscribe", {"user": user, "mailbox": [name]})
+
     @staticmethod
     def _with_peer(user: str, peer: Endpoint) -> dict[str, Any]:
         return {

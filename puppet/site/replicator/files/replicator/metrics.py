@@ -112,7 +112,7 @@ class Metrics:
         name = "replicator_synced_lag_seconds"
         family(name, "histogram", "How old changes were when synced.", self._lag.samples(name, {}))
         name = "replicator_folders_came_back_total"
-        about = "Folders that came back after they were thrown away, and were taken away again."
+        about = "Folders and subscriptions that came back and were taken away again."
         family(name, "counter", about, [_sample(name, self._came_back, {})])
         return "\n".join(lines) + "\n"
 

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 from replicator import report
 from replicator.breaker import Breaker, State
-from replicator.discarded import Discarded
+from replicator.discarded import Discarded, Unsubscribed
 from replicator.doveadm import Doveadm, DoveadmError, reachable
 from replicator.gossip import Gossip, Lesson
 from replicator.inotify import Watch
@@ -28,7 +28,7 @@ from replicator.metrics import Metrics
 from replicator.notes import Notes
 from replicator.settings import Settings
 from replicator.spool import Spool
-from replicator.sync import Result, sync
+from replicator.sync import Result, Thrown, sync
 
 LOG = logging.getLogger("replicator")
 T = TypeVar("T")
@@ -36,6 +36,10 @@ T = TypeVar("T")
 PROBE_SECONDS: Final = 2.0
 SLOW_SECONDS: Final = 2.0
 """A sync that takes longer has the peer probed: it may hang."""
+UNSUBSCRIBED_WITHIN: Final = 5.0
+"""Until a full sync is asked for, if there was none: folders that go are looked after at once."""
+START_SECONDS: Final = 3.0
+"""Until everybody is synced, after the start, unless somebody asks for it before."""
 LIST_SECONDS: Final = 2.0
 """Until users are asked for again, when Dovecot did not say."""
 
@@ -64,6 +68,7 @@ class Service:
             LOG.info("this host has never had the mailboxes: it only receives at first")
         state = Path(settings.state)
         self._discarded = Discarded(notes=Notes(path=state / "discarded"))
+        self._unsubscribed = Unsubscribed()
         self._states = Notes(path=state / "states")
         self._resume()
         self._timer: asyncio.TimerHandle | None = None
@@ -81,7 +86,7 @@ class Service:
         self.metrics = Metrics()
 
     def begin(self) -> Watch:
-        """Take up what is left in the spool, watch it, and sweep.
+        """Take up what is left in the spool, watch it, and sweep soon.
 
         Raises:
             OSError: the spool cannot be watched or read.
@@ -89,7 +94,9 @@ class Service:
         watch = Watch(directory=self._spool.path)
         self._loop.add_reader(watch.fd, self._written, watch)
         self._scan()
-        self.sweep()
+        # Whoever lets people in on a host that has just started asks for one of their own.
+        self._list_at = self._loop.time() + START_SECONDS
+        self._turn()
         return watch
 
     def sweep(self) -> asyncio.Future[None]:
@@ -110,9 +117,21 @@ class Service:
         self._discarded.gone(user, folders)
         self.require([user])
 
-    def discarded(self, user: str) -> frozenset[str]:
+    def unsubscribed(self, user: str, folder: str) -> None:
+        """Take note that a user subscribes to a folder no more; a full sync looks soon."""
+        self._unsubscribed.gone(user, folder, now=self._loop.time())
+        self._loop.call_later(UNSUBSCRIBED_WITHIN, self._look_after, user, folder)
+
+    def subscribed(self, user: str, folder: str) -> None:
+        """Take note that a user subscribes to a folder, maybe again."""
+        self._unsubscribed.settle(user, [folder])
+
+    def thrown(self, user: str) -> Thrown:
         """Return what a user has thrown away that has not been seen to be gone."""
-        return self._discarded.of(user)
+        return Thrown(
+            folders=self._discarded.of(user),
+            subscriptions=self._unsubscribed.of(user, now=self._loop.time()),
+        )
 
     def report(self) -> report.Report:
         """Say how it stands."""
@@ -126,6 +145,10 @@ class Service:
             sweep_ended=self._sweep_ended,
             now=self._loop.time(),
         )
+
+    def _look_after(self, user: str, folder: str) -> None:
+        if folder in self.thrown(user).subscriptions:
+            self.require([user])
 
     def _written(self, watch: Watch) -> None:
         names = watch.read()
@@ -172,15 +195,15 @@ class Service:
             self._spool.begin(job.user)
         except OSError as error:
             failed = Result(outcome=Outcome.FAILED, reached=None, error=str(error))
-            self._loop.call_soon(self._finished, job, failed)
+            self._loop.call_soon(lambda: self._finished(job, failed, thrown=Thrown()))
             return
-        thrown = self.discarded(job.user)
+        thrown = self.thrown(job.user)
         self._aside(
             lambda: sync(self._doveadm, job, thrown=thrown),
-            lambda result: self._finished(job, result),
+            lambda result: self._finished(job, result, thrown=thrown),
         )
 
-    def _finished(self, job: Job, result: Result) -> None:
+    def _finished(self, job: Job, result: Result, *, thrown: Thrown) -> None:
         now = self._loop.time()
         since = self._machine.since(job.user)
         lag = now - since if since is not None and result.outcome is Outcome.DONE else None
@@ -190,9 +213,15 @@ class Service:
         lesson = self._remember(job.user)
         if lesson and result.outcome is Outcome.DONE:
             self._aside(lambda: self._gossip.tell(lesson), lambda _: None)
-        self._discarded.settle(job.user, result.gone)
+        if result.seen:
+            self._discarded.settle(job.user, thrown.folders)
+            self._unsubscribed.settle(job.user, thrown.subscriptions)
         if result.back:
-            LOG.info("%s: %d folders had come back, and are taken away", job.user, result.back)
+            LOG.info(
+                "%s: %d folders or subscriptions had come back, and are taken away",
+                job.user,
+                result.back,
+            )
             self.metrics.came_back(result.back)
         if result.error:
             LOG.warning("%s: %s", job.user, result.error)

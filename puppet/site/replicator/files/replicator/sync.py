@@ -21,25 +21,42 @@ class Result:
         reached: whether the peer had a say in it, where that is known.
         state: what it left.
         error: why it failed.
-        gone: what was thrown away before it began, and is seen to be gone.
-        back: how many folders of those had come back, and were taken away again.
+        seen: whether what was thrown away before it began is seen to be gone.
+        back: how many folders and subscriptions of those had come back, and were taken away again.
     """
 
     outcome: Outcome
     reached: bool | None
     state: str = ""
     error: str = ""
-    gone: Collection[str] = ()
+    seen: bool = False
     back: int = 0
 
 
-def sync(doveadm: Doveadm, job: Job, *, thrown: Collection[str]) -> Result:
+@dataclass(frozen=True, kw_only=True)
+class Thrown:
+    """What was thrown away before a sync.
+
+    Attributes:
+        folders: by their GUIDs.
+        subscriptions: by the names of their folders.
+    """
+
+    folders: Collection[str] = ()
+    subscriptions: Collection[str] = ()
+
+    def __bool__(self) -> bool:
+        """Say whether there is anything."""
+        return bool(self.folders or self.subscriptions)
+
+
+def sync(doveadm: Doveadm, job: Job, *, thrown: Thrown) -> Result:
     """Do it.
 
     Args:
         doveadm: this host's Dovecot.
         job: what is to be done.
-        thrown: the folders that were thrown away before it, by their GUIDs.
+        thrown: what was thrown away before it.
     """
     state = ""
     try:
@@ -61,23 +78,28 @@ def sync(doveadm: Doveadm, job: Job, *, thrown: Collection[str]) -> Result:
     return Result(outcome=Outcome.DONE, reached=True, state=state)
 
 
-def _seen_gone(doveadm: Doveadm, user: str, thrown: Collection[str], *, state: str) -> Result:
+def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, state: str) -> Result:
     """Look whether what was thrown away is gone; what has come back is taken away again.
 
     Where that cannot be done the sync has worked all the same: the next one looks again.
     """
     back = 0
     try:
-        for guid, name in doveadm.folders(user).items():
-            if guid in thrown:
-                doveadm.throw_away(user, name=name, guid=guid)
+        if thrown.folders:
+            for guid, name in doveadm.folders(user).items():
+                if guid in thrown.folders:
+                    doveadm.throw_away(user, name=name, guid=guid)
+                    back += 1
+        if thrown.subscriptions:
+            for name in doveadm.subscriptions(user).intersection(thrown.subscriptions):
+                doveadm.unsubscribe(user, name=name)
                 back += 1
     except DoveadmError as error:
         LOG.warning("%s: whether what was thrown away is gone is not known: %s", user, error)
         return Result(outcome=Outcome.DONE, reached=True, state=state, back=back)
     if back:
         return Result(outcome=Outcome.CHANGED, reached=True, back=back)
-    return Result(outcome=Outcome.DONE, reached=True, state=state, gone=thrown)
+    return Result(outcome=Outcome.DONE, reached=True, state=state, seen=True)
 
 
 def _unknown(doveadm: Doveadm, user: str) -> Result:
