@@ -23,6 +23,7 @@ from lab.errors import CheckFailedError
 from lab.fleet_types import StepName
 from lab.lab import Lab
 from lab.machines import WORLD
+from lab.parallel import side_by_side
 from lab.store import root
 from lab.world.machines import RESOLVER
 
@@ -164,8 +165,9 @@ class Milestones:
         )
         with lab.report.task(f"Take the milestone {step}"):
             lab.engine.stop(milestone.machines)
-            for name in milestone.machines:
-                lab.engine.snapshot(name, milestone.image(name))
+            side_by_side(
+                lambda name: lab.engine.snapshot(name, milestone.image(name)), milestone.machines
+            )
             self._keep(milestone)
             self._put_back(milestone)
             self.discard_stale()

@@ -22,7 +22,7 @@ from lab.watch_mail import RACED, MailBudget
 
 COLOURS = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
 # No step may cost a look-up, and it takes many to know.
-COSTS_NOTHING = Budget(failed=0, at_least=10_000)
+COSTS_NOTHING = Budget(failed=0, at_least=5_000)
 # What steps may cost visitors of the sites, where those have anything to do with it.
 VISITS: Mapping[str, Budget] = {
     "web": Budget(failed=0, at_least=20_000),
@@ -30,6 +30,9 @@ VISITS: Mapping[str, Budget] = {
     "web_ha": Budget(failed=0, at_least=5_000),
     "watch": Budget(failed=0, at_least=5_000),
 }
+# Of those who come to the web, write and send: where 20,000 pages are asked for, more than usual;
+# where 5,000 are, less, as they and the step share the processors.
+PACES: Mapping[str, float] = {"web": 1.5, "wipe": 0.6, "web_ha": 0.6, "watch": 0.6}
 # What steps may cost those who read and write mail, where those have anything to do with it.
 MAIL: Mapping[str, MailBudget] = {
     "mail": MailBudget(at_least=100),
@@ -155,6 +158,7 @@ def under_load(lab: Lab, step: Step, *, budget: Budget = COSTS_NOTHING) -> Rehea
         budget=budget,
         visits=VISITS.get(step.name),
         mail=MAIL.get(step.name),
+        pace=PACES.get(step.name, 1.0),
     )
     with watching as watch:
         start = time.monotonic()

@@ -94,7 +94,7 @@ def test_oslo_loses_power_and_comes_back(pair: Lab) -> None:
 
 @pytest.mark.slow
 def test_the_disk_of_oslo_is_destroyed_and_nothing_is_lost(pair: Lab) -> None:
-    with watching(pair, "Oslo's disk is destroyed, mail", ALONE) as watch:
+    with watching(pair, "Oslo's disk is destroyed, mail", replace(ALONE, doubled=10)) as watch:
         watch.hold(mail=30)
         with watch.marks.span("fault", "disk destroyed oslo"):
             pair.engine.kill(["oslo"])

@@ -33,6 +33,8 @@ class Cost:
         unsynced: seconds before a fault in which a change of flags and folders may be lost.
         uncopied: seconds before a fault in which an entry of a guest book may be lost: only with
             the disk that it was on.
+        doubled: messages that people elsewhere may get twice: whoever had sent them is gone, and
+            the other one, which sends what is not known to be sent, cannot know.
         revived: what was thrown away, or filed elsewhere, that may be there again.
         alike: seconds from the healing until both sides hold the same.
     """
@@ -47,6 +49,7 @@ class Cost:
     refused: int = 0
     unsynced: float = 0.0
     uncopied: float = 0.0
+    doubled: int = 0
     revived: int = RACED
     alike: float = 60.0
 
@@ -56,10 +59,11 @@ class Cost:
         lookups = f"{self.lookups:,} look-ups" if self.lookups else "no look-up"
         entries = f", nor entries but of the last {self.uncopied:g} s" if self.uncopied else ""
         lost = f"no message lost{entries}" if entries else "0 lost"
+        twice = f", {self.doubled} for people elsewhere twice" if self.doubled else ""
         return (
             f"{lookups} and {pages} fail; one address only ≤ {self.first:g} s; "
             f"mail read ≤ {self.unread:g} s, sent ≤ {self.unsent:g} s, shown ≤ {self.late:g} s; "
-            f"{lost}; alike ≤ {self.alike:g} s"
+            f"{lost}{twice}; alike ≤ {self.alike:g} s"
         )
 
     def __or__(self, other: Cost) -> Cost:
@@ -97,6 +101,7 @@ class Cost:
             submission=Budget(failed=_MANY, gap=self.unsent),
             refused=self.refused,
             unsynced=self.unsynced,
+            doubled=self.doubled,
             revived=self.revived,
             alike=self.alike,
         )
