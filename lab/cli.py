@@ -1,4 +1,4 @@
-"""What every command of ``tasks.py`` has in common: options, errors, exit codes.
+"""What every command of :mod:`lab.commands` has in common: options, errors, exit codes.
 
 ``@command`` makes an invoke task out of a function: it adds ``--debug``, turns an error of this
 project into one line on standard error, and ends with an exit code that means something.

@@ -1,4 +1,4 @@
-"""What ``invoke promote`` does and prints; ``tasks.py`` only reads the command line."""
+"""What ``invoke promote`` does and prints; :mod:`lab.commands` only reads the command line."""
 
 from __future__ import annotations
 

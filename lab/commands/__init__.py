@@ -1,0 +1,1 @@
+"""The commands of ``./invoke``: each parses, calls one function and prints what it returns."""
