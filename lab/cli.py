@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -52,6 +53,8 @@ def command(
     def decorate(body: Callable[..., None]) -> Task[Callable[..., None]]:
         @functools.wraps(body)
         def run(context: Context, *args: object, debug: bool = False, **kwargs: object) -> None:
+            # Whoever is told to end heals what they broke, as after Ctrl-C.
+            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 body(context, *args, **kwargs)
             except GeneralproveError as error:
@@ -64,6 +67,8 @@ def command(
                     traceback.print_exc()
                 console(stderr=True).print("interrupted; the same command goes on from here")
                 sys.exit(Exit.INTERRUPTED)
+            finally:
+                signal.signal(signal.SIGTERM, before)
 
         signature = inspect.signature(body)
         extra = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False)

@@ -1,10 +1,16 @@
 """Commands end with one clear line and an exit code that means something."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
+
+from lab.cli import command
+from lab.errors import Exit
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -41,3 +47,22 @@ def test_a_traceback_is_shown_on_demand() -> None:
 @pytest.mark.parametrize("name", ["lab-up", "lab-status", "rehearse", "step", "test", "bench"])
 def test_help_has_an_example(name: str) -> None:
     assert f"./invoke {name}" in run("--help", name).stdout
+
+
+def test_whoever_is_told_to_end_heals_what_they_broke() -> None:
+    healed: list[bool] = []
+
+    @command()
+    def breaks(_: Context) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            healed.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        breaks(Context())
+    assert ended.value.code == Exit.INTERRUPTED
+    assert healed == [True]
+    assert signal.getsignal(signal.SIGTERM) == before
