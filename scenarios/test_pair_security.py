@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 
 import pytest
+from letting_in import opened
 from strangers import misbehave, scanned
 
 from lab.lab import Lab
@@ -38,7 +39,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", autouse=True)
 def _served(lab_at: Callable[[str], Lab]) -> None:
-    lab_at("mail_ha")
+    lab = lab_at("mail_ha")
+    for host in PAIR:
+        opened(lab, host)
 
 
 def other(host: str) -> str:
