@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import pytest
-from letting_in import opened
+from letting_in import both_opened, opened
 
 from lab.drain import Drain
 from lab.faults import Faults
@@ -57,8 +57,7 @@ MAIL = ["dovecot.service", "postfix.service"]
 def pair(lab_at: Callable[[str], Lab]) -> Lab:
     """Return the lab with mail served by both, which were started together and are alike."""
     lab = lab_at("mail_ha")
-    for host in PAIR:
-        opened(lab, host)
+    both_opened(lab)
     for host in PAIR:
         lab.ssh.run(host, ["replicator", "wait", "--timeout", "60"], timeout=70)
     return lab

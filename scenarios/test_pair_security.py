@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 
 import pytest
-from letting_in import opened
+from letting_in import both_opened
 from strangers import misbehave, scanned
 
 from lab.lab import Lab
@@ -39,9 +39,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", autouse=True)
 def _served(lab_at: Callable[[str], Lab]) -> None:
-    lab = lab_at("mail_ha")
-    for host in PAIR:
-        opened(lab, host)
+    both_opened(lab_at("mail_ha"))
 
 
 def other(host: str) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
-from letting_in import opened
+from letting_in import both_opened
 
 from lab.lab import Lab
 from lab.operate import in_lab
@@ -61,8 +61,7 @@ def test_what_bergen_takes_is_on_oslo_within_a_second_or_two(lab: Lab, operator:
         domain=lab.fleet.domain,
         reader=f"kari@{lab.fleet.domain}",
     )
-    for host in PAIR:
-        opened(lab, host)  # the milestone has just been taken
+    both_opened(lab)
     with look.relay() as smtp:
         assert isinstance(smtp, smtplib.SMTP)
         smtp.sendmail("a@far.example", [look.reader], f"Subject: {word}\r\n\r\nHei.\r\n")

@@ -9,7 +9,7 @@ from invoke.context import Context
 
 from lab import rebuild as rebuilding
 from lab.cli import command, the_lab, the_operator
-from lab.commands.options import LAB
+from lab.commands.options import LAB, SITE
 from lab.console import console
 from lab.drain import Drain
 from lab.mail_takeover import Takeover
@@ -22,9 +22,8 @@ from lab.steps import dns_promotion
 from lab.store import root
 
 DRAINING = {
-    **LAB,
+    **SITE,
     "host": "oslo or bergen",
-    "on": "lab or production",
     "apply": "do it: without this, production is only checked",
 }
 
@@ -32,10 +31,8 @@ DRAINING = {
 @command(
     positional=["host"],
     help={
-        **LAB,
+        **SITE,
         "host": "who becomes the primary, such as bergen",
-        "on": "lab or production",
-        "apply": "do it: without this, production is only looked at",
     },
 )
 def dns_primary(
@@ -58,10 +55,8 @@ def dns_primary(
 @command(
     positional=["host"],
     help={
-        **LAB,
+        **SITE,
         "host": "oslo or bergen",
-        "on": "lab or production",
-        "apply": "do it: without this, production is only looked at",
     },
 )
 def rebuild(
@@ -183,11 +178,9 @@ def undrain(
 @command(
     positional=["site", "directory"],
     help={
-        **LAB,
+        **SITE,
         "site": "name of the site in puppet/data/web.yaml",
         "directory": "its new content, without what its programs write",
-        "on": "lab or production",
-        "apply": "do it: without this, production is only looked at",
     },
 )
 def site_release(

@@ -6,7 +6,7 @@ from invoke.context import Context
 
 from lab import rehearsal
 from lab.cli import command, the_lab, the_operator
-from lab.commands.options import LAB, STEP_NAMES, UNTIL
+from lab.commands.options import LAB, SITE, STEP_NAMES, UNTIL
 from lab.console import console, save_picture
 from lab.milestones import PROJECT
 from lab.promote import command as promoting
@@ -36,9 +36,8 @@ def rehearse(_: Context, lab: str = "default", until: str = "", picture: str = "
 @command(
     positional=["name"],
     help={
-        **LAB,
+        **SITE,
         "name": STEP_NAMES,
-        "on": "lab or production",
         "apply": "do it: without this, production is only checked",
         "rollback": "undo the step instead",
     },

@@ -103,10 +103,8 @@ class Doveadm:
             DoveadmError: Dovecot does not say.
         """
         asked = {"user": user, "field": ["guid"], "mailboxMask": ["*"]}
-        answer = self._ask("mailboxStatus", asked)
-        if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
-            raise DoveadmError("doveadm mailboxStatus: not a list of folders")
-        return {str(row.get("guid")): str(row.get("mailbox")) for row in answer}
+        rows = self._listed("mailboxStatus", asked)
+        return {str(row.get("guid")): str(row.get("mailbox")) for row in rows}
 
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         """Take away a folder with what is in it, unless it is another one by now.
@@ -124,10 +122,8 @@ class Doveadm:
             DoveadmError: Dovecot does not say.
         """
         asked = {"user": user, "subscriptions": True, "mailboxMask": ["*"]}
-        answer = self._ask("mailboxList", asked)
-        if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
-            raise DoveadmError("doveadm mailboxList: not a list of folders")
-        return frozenset(str(row.get("mailbox")) for row in answer)
+        rows = self._listed("mailboxList", asked)
+        return frozenset(str(row.get("mailbox")) for row in rows)
 
     def unsubscribe(self, user: str, *, name: str) -> None:
         """Take away a subscription.
@@ -161,6 +157,13 @@ class Doveadm:
         if not isinstance(answer, dict) or not isinstance(answer.get("userList"), list):
             raise DoveadmError("doveadm user: not a list of users")
         return [str(user) for user in answer["userList"]]
+
+    def _listed(self, command: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Ask for something of every folder."""
+        answer = self._ask(command, parameters)
+        if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+            raise DoveadmError(f"doveadm {command}: not a list of folders")
+        return answer
 
     def _ask(self, command: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPConnection(
