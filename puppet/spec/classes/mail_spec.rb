@@ -269,7 +269,7 @@ describe 'profile::mail' do
     end
 
     it 'lets whoever synchronises, and the journal, ask for what they need, in one place' do
-      expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = .*"mailbox delete" "mailbox list" "mailbox unsubscribe" expunge fetch$/)
+      expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = .*"mailbox delete" "mailbox list" "mailbox unsubscribe" expunge fetch "sieve list" "sieve get"$/)
       expect(content('/etc/dovecot/dovecot.conf')).not_to match(/doveadm_allowed_commands/)
     end
 

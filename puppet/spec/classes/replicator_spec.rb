@@ -31,7 +31,7 @@ describe 'replicator' do
   end
 
   it 'lets whoever knows the password sync, and do nothing else' do
-    expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = sync backup dsync-server user "mailbox status" "mailbox delete" "mailbox list" "mailbox unsubscribe" expunge$/)
+    expect(content('/etc/dovecot/replicator.conf')).to match(/^doveadm_allowed_commands = sync backup dsync-server user "mailbox status" "mailbox delete" "mailbox list" "mailbox unsubscribe" expunge fetch "sieve list" "sieve get"$/)
   end
 
   it 'has Dovecot leave a marker for every change, but for those of a sync' do

@@ -223,6 +223,15 @@ def test_mail_is_alike_when_folders_uids_guids_and_flags_are():
     assert here not in others
 
 
+def test_sieve_scripts_are_their_names_and_what_is_in_them():
+    listed, first, second = [{"script": "b"}, {"script": "a"}], [{"is": "keep;"}], [{"is": "stop;"}]
+    api = Api(*map(response, (listed, first, second)))
+    with dovecot(api) as doveadm:
+        assert doveadm.scripts(KARI) == [listed, first, second]
+    assert [asked[0] for asked in api.asked] == ["sieveList", "sieveGet", "sieveGet"]
+    assert [asked[1].get("scriptname") for asked in api.asked] == [None, "a", "b"]
+
+
 def test_a_dovecot_is_known_by_its_greeting():
     with listener(lambda connection: connection.sendall(b"-\n")) as peer:
         assert reachable(peer, seconds=5)

@@ -8,18 +8,20 @@ import socket
 import stat
 import threading
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
+from itertools import count, repeat
 from pathlib import Path
 
 import pytest
 
 from replicator import cli, service
+from replicator.compare import LOOKS, SCRIPTS
 from replicator.control import LARGEST, Control
 from replicator.doveadm import CHANGED, NO_USER, DoveadmError, Endpoint
+from replicator.gossip import HELD, PATH, Gossip, GossipError
 from replicator.gossip import LARGEST as LARGEST_LESSON
-from replicator.gossip import PATH, Gossip
 from replicator.service import Service
 from replicator.settings import Settings
 from replicator.spool import BUSY
@@ -50,6 +52,7 @@ class Dovecot:
     dumb: bool = False
     teaches: bool = False
     started_from: list[str] = field(default_factory=list)
+    flags: Iterator[str] = field(default_factory=lambda: repeat(""))
 
     def __post_init__(self) -> None:
         self.free.set()
@@ -77,6 +80,19 @@ class Dovecot:
         if self.dumb:
             raise DoveadmError("it does not say", code=75)
         return dict(self.held)
+
+    def status(self, user: str) -> list[dict[str, str]]:
+        self.folders(user)
+        return [{"mailbox": "INBOX", "guid": "f", "uidvalidity": "1"}]
+
+    def messages(self, user: str) -> list[dict[str, str]]:
+        del user
+        # This host and its peer are one, and are the same at once.
+        return [{"mailbox": "INBOX", "uid": "1", "guid": "a", "flags": next(self.flags)}]
+
+    def scripts(self, user: str) -> list[object]:
+        del user
+        return []
 
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         del user
@@ -464,13 +480,40 @@ def test_after_trouble_a_sync_starts_from_what_the_last_one_left_on_whichever_si
             assert b" 204 " in await http(it.port, post(told, PASSWORD))
             it.mark(KARI)
             dovecot.answers[KARI] = [DoveadmError("a hiccup", code=75)]
-            await it.until(lambda: dovecot.started_from == ["", "", "the peer's", ""])
+            await it.until(lambda: dovecot.started_from == ["", "", "the peer's"])
             await it.settled()
+        # Whatever is looked at is another one each time.
+        dovecot.flags = map(str, count())
         async with serving(tmp_path, dovecot) as it:
             # What it left itself, and wrote down.
-            await it.until(lambda: dovecot.started_from[4:] == ["after 4", ""])
+            again = ["after 3", *(f"after {done}" for done in range(4, 3 + LOOKS)), ""]
+            await it.until(lambda: dovecot.started_from[3:] == again)
+            await it.until(lambda: it.report().healthy)
 
     run(scenario)
+
+
+def test_the_peer_alone_is_told_what_somebody_has(tmp_path):
+    async def scenario() -> None:
+        dovecot = Dovecot(known=[KARI])
+        async with serving(tmp_path, dovecot) as it:
+            peer = Endpoint(host="127.0.0.1", port=it.port)
+            held = Gossip(peer=peer, password=PASSWORD).held
+            assert set(await asyncio.to_thread(held, KARI)) == {"INBOX", SCRIPTS}
+            with pytest.raises(GossipError, match="401"):
+                await asyncio.to_thread(Gossip(peer=peer, password="another").held, KARI)
+            assert b" 401 " in await http(it.port, f"GET {HELD}?x HTTP/1.1\r\n\r\n".encode())
+            dovecot.dumb = True
+            with pytest.raises(GossipError, match="503"):
+                await asyncio.to_thread(held, KARI)
+
+    run(scenario)
+
+
+def test_a_peer_that_is_not_there_does_not_say():
+    nobody = Gossip(peer=Endpoint(host="127.0.0.1", port=1), password=PASSWORD)
+    with pytest.raises(GossipError, match="refused"):
+        nobody.held(KARI)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,11 @@ import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
+from replicator.doveadm import DoveadmError
+from replicator.gossip import HELD, PATH, Gossip
 from replicator.gossip import LARGEST as LARGEST_LESSON
-from replicator.gossip import PATH, Gossip
 from replicator.service import Service
 
 LOG = logging.getLogger("replicator")
@@ -48,6 +50,8 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 _PAGE: Final = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
 Connection: close\r\n\r\n"
+
+_UNAUTHORIZED: Final = "401 Unauthorized"
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -137,6 +141,8 @@ class Control:
             body = self._service.metrics.render(self._service.report()).encode()
         elif head.startswith(f"POST {PATH} ".encode()):
             status, body = await self._hear(head, reader), b""
+        elif head.startswith(f"GET {HELD}?".encode()):
+            status, body = await self._say(head)
         else:
             status, kind, body = "404 Not Found", "text/plain", b"/metrics is here\n"
         page = _PAGE.format(status=status, kind=kind, length=len(body))
@@ -145,15 +151,29 @@ class Control:
 
     async def _hear(self, head: bytes, reader: asyncio.StreamReader) -> str:
         """Take what the peer has to say; return how it was received."""
-        headers = http.client.parse_headers(io.BytesIO(head.partition(b"\r\n")[2]))
+        headers = _headers(head)
         if not self._gossip.is_peer(headers.get("Authorization", "")):
-            return "401 Unauthorized"
+            return _UNAUTHORIZED
         length = int(headers.get("Content-Length", "0"))
         if not 0 < length <= LARGEST_LESSON:
             return "413 Content Too Large"
         body = await asyncio.wait_for(reader.readexactly(length), SECONDS)
         self._service.learn(self._gossip.heard(body))
         return "204 No Content"
+
+    async def _say(self, head: bytes) -> tuple[str, bytes]:
+        """Tell the peer what somebody has here."""
+        if not self._gossip.is_peer(_headers(head).get("Authorization", "")):
+            return _UNAUTHORIZED, b""
+        user = unquote(head.split(b" ", 2)[1].decode("ascii").partition("?")[2])
+        held = await self._service.held(user)
+        if isinstance(held, DoveadmError):
+            return "503 Service Unavailable", b""
+        return "200 OK", json.dumps(held).encode()
+
+
+def _headers(head: bytes) -> http.client.HTTPMessage:
+    return http.client.parse_headers(io.BytesIO(head.partition(b"\r\n")[2]))
 
 
 def _socket(path: Path, *, mode: int) -> socket.socket:

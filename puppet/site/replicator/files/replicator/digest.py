@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -42,13 +43,23 @@ def users() -> list[str]:
 
 def digest(*, folders: Sequence[Row], messages: Sequence[Row]) -> str:
     """Return the checksum of folders, and of every message's UID, GUID and flags."""
-    held = [
-        sorted((row["mailbox"], row["guid"], row["uidvalidity"]) for row in folders),
-        sorted(
-            (row["mailbox"], int(row["uid"]), row["guid"], *_flags(row["flags"]))
-            for row in messages
-        ),
-    ]
+    return checksum(sorted(by_folder(folders=folders, messages=messages).items()))
+
+
+def by_folder(*, folders: Sequence[Row], messages: Sequence[Row]) -> dict[str, str]:
+    """Return the checksum of each folder by its name, with what is in it."""
+    within: defaultdict[str, list[tuple[str | int, ...]]] = defaultdict(list)
+    for row in messages:
+        one = (int(row["uid"]), row["guid"], *_flags(row["flags"]))
+        within[row["mailbox"]].append(one)
+    return {
+        row["mailbox"]: checksum([row["guid"], row["uidvalidity"], sorted(within[row["mailbox"]])])
+        for row in folders
+    }
+
+
+def checksum(held: object) -> str:
+    """Return the checksum of what can be JSON."""
     return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 

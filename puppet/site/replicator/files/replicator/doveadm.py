@@ -102,9 +102,7 @@ class Doveadm:
         Raises:
             DoveadmError: Dovecot does not say.
         """
-        asked = {"user": user, "field": ["guid"], "mailboxMask": ["*"]}
-        rows = self._listed("mailboxStatus", asked)
-        return {str(row.get("guid")): str(row.get("mailbox")) for row in rows}
+        return {str(row.get("guid")): str(row.get("mailbox")) for row in self.status(user)}
 
     def throw_away(self, user: str, *, name: str, guid: str) -> None:
         """Take away a folder with what is in it, unless it is another one by now.
@@ -133,6 +131,35 @@ class Doveadm:
         """
         self._ask("mailboxUnsubscribe", {"user": user, "mailbox": [name]})
 
+    def status(self, user: str) -> list[dict[str, Any]]:
+        """Return name, GUID and UIDVALIDITY of a user's folders.
+
+        Raises:
+            DoveadmError: Dovecot does not say.
+        """
+        asked = {"user": user, "field": ["guid", "uidvalidity"], "mailboxMask": ["*"]}
+        return self._listed("mailboxStatus", asked)
+
+    def messages(self, user: str) -> list[dict[str, Any]]:
+        """Return folder, UID, GUID and flags of all of a user's messages.
+
+        Raises:
+            DoveadmError: Dovecot does not say, or there are too many for one answer.
+        """
+        asked = {"user": user, "field": ["mailbox", "uid", "guid", "flags"], "query": ["ALL"]}
+        return self._listed("fetch", asked)
+
+    def scripts(self, user: str) -> list[Any]:
+        """Return a user's Sieve scripts: their names, which is active, what is in them.
+
+        Raises:
+            DoveadmError: Dovecot does not say.
+        """
+        listed = self._listed("sieveList", {"user": user})
+        names = sorted(str(row.get("script")) for row in listed)
+        asked = [{"user": user, "scriptname": name} for name in names]
+        return [listed, *(self._listed("sieveGet", each) for each in asked)]
+
     @staticmethod
     def _with_peer(user: str, peer: Endpoint) -> dict[str, Any]:
         return {
@@ -159,10 +186,10 @@ class Doveadm:
         return [str(user) for user in answer["userList"]]
 
     def _listed(self, command: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Ask for something of every folder."""
+        """Ask for something of which there may be many."""
         answer = self._ask(command, parameters)
         if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
-            raise DoveadmError(f"doveadm {command}: not a list of folders")
+            raise DoveadmError(f"doveadm {command}: not a list")
         return answer
 
     def _ask(self, command: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON

@@ -1,5 +1,6 @@
-"""What the last sync of a user left is told to the peer, so that whoever syncs next starts from it.
+"""What the replicators of both servers tell each other: what a sync left, and what somebody has.
 
+What the last sync of a user left is told to the peer, so that whoever syncs next starts from it.
 Each server knows what its own syncs left. From an older one a sync takes messages for new that the
 other server has thrown away since, and brings them back. Whoever is not there is not told: after a
 cut both know what was before it.
@@ -12,8 +13,10 @@ import http.client
 import json
 import logging
 from base64 import b64encode
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from replicator.doveadm import Endpoint
@@ -21,8 +24,15 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("replicator")
 
 PATH: Final = "/state"
+HELD: Final = "/held"
 LARGEST: Final = 1 << 20
 _SECONDS: Final = 2.0
+_HELD_SECONDS: Final = 60.0
+"""A mailbox of a hundred thousand messages has to be read."""
+
+
+class GossipError(Exception):
+    """The peer does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +78,40 @@ class Gossip:
         """
         self._peer = peer
         self._auth = "Basic " + b64encode(f"replicator:{password}".encode()).decode()
+        self._headers = {"Authorization": self._auth}
 
     def tell(self, lesson: Lesson) -> None:
         """Tell the peer; whoever is not there is not told."""
-        connection = http.client.HTTPConnection(self._peer.host, self._peer.port, timeout=_SECONDS)
         try:
-            body = json.dumps([lesson.user, lesson.note()])
-            connection.request("POST", PATH, body, {"Authorization": self._auth})
-            connection.getresponse().read()
+            with closing(self._connect(_SECONDS)) as connection:
+                body = json.dumps([lesson.user, lesson.note()])
+                connection.request("POST", PATH, body, self._headers)
+                connection.getresponse().read()
         except (OSError, http.client.HTTPException) as error:
             LOG.debug("the peer is not told: %r", error)
-        finally:
-            connection.close()
+
+    def held(self, user: str) -> dict[str, str]:
+        """Return what a user has on the peer: a checksum for each folder.
+
+        Raises:
+            GossipError: it does not say.
+        """
+        try:
+            with closing(self._connect(_HELD_SECONDS)) as connection:
+                connection.request("GET", f"{HELD}?{quote(user)}", headers=self._headers)
+                answer = connection.getresponse()
+                body = answer.read(LARGEST + 1)
+            if answer.status != http.HTTPStatus.OK:
+                raise GossipError(f"the peer does not say what {user} has: {answer.status}")
+            said = json.loads(body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise GossipError(f"the peer does not say what {user} has: {error!r}") from error
+        if not isinstance(said, dict):
+            raise GossipError(f"the peer does not say what {user} has: {said!r:.80}")
+        return {str(folder): str(checksum) for folder, checksum in said.items()}
+
+    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self._peer.host, self._peer.port, timeout=seconds)
 
     def is_peer(self, authorization: str) -> bool:
         """Say whether it is the peer who has come."""

@@ -19,7 +19,8 @@ since; the full one follows soon, and the marker stays until then.
 
 After trouble with the peer a full one begins with a quick one. It compares what there is, and where
 both servers have changed the end of a folder, it takes what has left on one for new on the other.
-A quick one reads in Dovecot's logs what has left.
+A quick one reads in Dovecot's logs what has left. If both are seen to have the same then, it was
+enough (:mod:`replicator.compare`).
 """
 
 from __future__ import annotations
@@ -312,9 +313,9 @@ class Machine:
         """Keep what the next sync starts from, unless that may be what is wrong."""
         past = self._past.get(job.user)
         if outcome is Outcome.DONE and job.kind is Kind.FULL:
-            self._past[job.user] = Past(
-                seconds=now - job.started, ended=now, synced=now, state=state
-            )
+            # One that began from a state may have been something else for the most part.
+            took = past.seconds if past and job.state else now - job.started
+            self._past[job.user] = Past(seconds=took, ended=now, synced=now, state=state)
         elif outcome is Outcome.DONE and past is not None:
             self._past[job.user] = replace(past, synced=now, state=state)
         elif outcome is not Outcome.FAILED or self._doubtful(job):

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-from replicator import report
+from replicator import compare, report
 from replicator.breaker import Breaker, State
 from replicator.discarded import Discarded, Unsubscribed
 from replicator.doveadm import Doveadm, DoveadmError, reachable
@@ -133,6 +133,24 @@ class Service:
             subscriptions=self._unsubscribed.of(user, now=self._loop.time()),
         )
 
+    def held(self, user: str) -> asyncio.Future[dict[str, str] | DoveadmError]:
+        """Say what a user has on this host, or why that cannot be said."""
+        said: asyncio.Future[dict[str, str] | DoveadmError] = self._loop.create_future()
+
+        def look() -> dict[str, str] | DoveadmError:
+            try:
+                return compare.held(self._doveadm, user)
+            except DoveadmError as error:
+                return error
+
+        def say(held: dict[str, str] | DoveadmError) -> None:
+            # Whoever asked may have gone meanwhile.
+            if not said.done():
+                said.set_result(held)
+
+        self._aside(look, say)
+        return said
+
     def report(self) -> report.Report:
         """Say how it stands."""
         return report.take(
@@ -199,7 +217,7 @@ class Service:
             return
         thrown = self.thrown(job.user)
         self._aside(
-            lambda: sync(self._doveadm, job, thrown=thrown),
+            lambda: sync(self._doveadm, job, thrown=thrown, peer=self._gossip.held),
             lambda result: self._finished(job, result, thrown=thrown),
         )
 

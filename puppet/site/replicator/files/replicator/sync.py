@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from replicator.compare import LOOKS, Comparison, held
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
+from replicator.gossip import GossipError
 from replicator.machine import Job, Kind, Outcome
 
 LOG = logging.getLogger("replicator")
@@ -50,22 +52,27 @@ class Thrown:
         return bool(self.folders or self.subscriptions)
 
 
-def sync(doveadm: Doveadm, job: Job, *, thrown: Thrown) -> Result:
+def sync(
+    doveadm: Doveadm, job: Job, *, thrown: Thrown, peer: Callable[[str], Mapping[str, str]]
+) -> Result:
     """Do it.
 
     Args:
         doveadm: this host's Dovecot.
         job: what is to be done.
         thrown: what was thrown away before it.
+        peer: says what a user has on the peer, or raises GossipError.
     """
-    state = ""
+    state, alike = "", False
     try:
         if job.kind is Kind.FIRST:
             doveadm.receive(job.user)
         else:
             if job.state:
                 state = doveadm.sync(job.user, state=job.state)
-            if job.kind is Kind.FULL:
+            if job.kind is Kind.FULL and job.state:
+                state, alike = _until_alike(doveadm, job.user, state=state, peer=peer)
+            if job.kind is Kind.FULL and not alike:
                 state = doveadm.sync(job.user)
     except DoveadmError as error:
         if error.code == CHANGED:
@@ -76,6 +83,32 @@ def sync(doveadm: Doveadm, job: Job, *, thrown: Thrown) -> Result:
     if job.kind is Kind.FULL and thrown:
         return _seen_gone(doveadm, job.user, thrown, state=state)
     return Result(outcome=Outcome.DONE, reached=True, state=state)
+
+
+def _until_alike(
+    doveadm: Doveadm, user: str, *, state: str, peer: Callable[[str], Mapping[str, str]]
+) -> tuple[str, bool]:
+    """Sync from a state until both servers have been seen to have the same.
+
+    Returns:
+        What the last sync left, and whether they have.
+
+    Raises:
+        DoveadmError: a sync did not work.
+    """
+    looking = Comparison(mine=lambda: held(doveadm, user), theirs=lambda: peer(user))
+    for more in reversed(range(LOOKS)):
+        try:
+            alike = looking.look()
+        except (DoveadmError, GossipError) as error:
+            LOG.warning("%s: not compared, so synced in full: %s", user, error)
+            return state, False
+        if alike or looking.hopeless:
+            return state, alike
+        if more:
+            state = doveadm.sync(user, state=state)
+    LOG.info("%s: not the same, so synced in full: %s", user, ", ".join(sorted(looking.left or ())))
+    return state, False
 
 
 def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, state: str) -> Result:

@@ -1,0 +1,74 @@
+"""Whether a user's mail is the same on both servers, while people go on using it.
+
+A full sync settles whatever differs, but what is expunged while it reads that very folder comes
+back: it knows of no earlier sync, and keeps what it cannot account for
+(``dsync_mailbox_find_common_uid``, Dovecot 2.4.1). A sync from the state that the last one left has
+no such gap, and is trusted as far as it can be seen to have done its work: each folder must have
+been the same on both servers at some moment since. Only where one never was, a full sync is needed.
+
+Sieve scripts are carried by full syncs alone, so they are compared as well. Subscriptions are
+carried by each.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from replicator import digest
+from replicator.doveadm import Doveadm
+
+LOOKS: Final = 5
+"""How often it is looked: whoever is in the middle of something differs for a moment."""
+
+SCRIPTS: Final = "\0scripts"
+"""Sieve scripts, which are in no folder; no folder is called so."""
+
+Held = Mapping[str, str]
+"""What somebody has: a checksum for each folder."""
+
+_AT_ONCE: Final = threading.BoundedSemaphore(2)
+"""Whoever has a hundred thousand messages takes 70 MB while they are read."""
+
+
+def held(doveadm: Doveadm, user: str) -> dict[str, str]:
+    """Return what a user has on this host.
+
+    Raises:
+        DoveadmError: Dovecot does not say.
+    """
+    with _AT_ONCE:
+        folders = digest.by_folder(folders=doveadm.status(user), messages=doveadm.messages(user))
+        return folders | {SCRIPTS: digest.checksum(doveadm.scripts(user))}
+
+
+class Comparison:
+    """Several looks at what a user has, here and there.
+
+    Attributes:
+        left: the folders that have differed at each look; None before the first.
+    """
+
+    def __init__(self, *, mine: Callable[[], Held], theirs: Callable[[], Held]) -> None:
+        """Make one that has not looked."""
+        self._mine = mine
+        self._theirs = theirs
+        self.left: frozenset[str] | None = None
+
+    def look(self) -> bool:
+        """Look once; say whether everything has been the same at some look.
+
+        A folder that is new since the first look is somebody's next change.
+        """
+        theirs, mine = self._theirs(), self._mine()
+        differ = frozenset(
+            name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)
+        )
+        self.left = differ if self.left is None else self.left & differ
+        return not self.left
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether looking again is of no use: what differs no sync from a state carries."""
+        return bool(self.left) and SCRIPTS in (self.left or ())

@@ -1,0 +1,122 @@
+"""When a sync from a state was enough, and when it takes a full one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from replicator.compare import LOOKS, SCRIPTS, Comparison
+from replicator.doveadm import DoveadmError
+from replicator.gossip import GossipError
+from replicator.machine import Job, Kind, Outcome
+from replicator.sync import Thrown, sync
+
+KARI = "kari@nordlys.example"
+SAME = {"INBOX": "1", "Sent": "1", SCRIPTS: "1"}
+
+
+def taking_turns(*said: Mapping[str, str]) -> Callable[[], Mapping[str, str]]:
+    """Say one after the other, and the last for ever."""
+    left = list(said)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+@pytest.mark.parametrize(
+    ("looks", "theirs"),
+    [
+        ([True], [SAME]),
+        ([False, True], [SAME | {"INBOX": "2"}, SAME]),
+        # Each was the same once; both at a time never.
+        ([False, True], [SAME | {"INBOX": "2"}, SAME | {"Sent": "2"}]),
+        # Made since the first look: somebody's next change.
+        ([False, True], [SAME | {"INBOX": "2"}, SAME | {"Drafts": "1"}]),
+        ([False, False, False], [SAME | {"INBOX": "2"}]),
+        ([False, False], [{"INBOX": "1", SCRIPTS: "1"}]),
+        ([False, False], [SAME | {"Drafts": "1"}]),
+    ],
+)
+def test_each_folder_has_to_be_the_same_once(looks, theirs):
+    looking = Comparison(mine=lambda: SAME, theirs=taking_turns(*theirs))
+    assert [looking.look() for _ in looks] == looks
+    assert not looking.hopeless
+
+
+def test_what_no_sync_from_a_state_carries_is_not_waited_for():
+    looking = Comparison(mine=lambda: SAME, theirs=lambda: SAME | {SCRIPTS: "2"})
+    assert not looking.hopeless
+    assert not looking.look()
+    assert looking.hopeless
+
+
+class Dovecot:
+    """Says which syncs it was asked for."""
+
+    def __init__(self, *, fails_after: int = 1000) -> None:
+        self.asked: list[str] = []
+        self.fails_after = fails_after
+
+    def sync(self, user: str, *, state: str = "") -> str:
+        assert user == KARI
+        self.asked.append(state or "full")
+        if len(self.asked) > self.fails_after:
+            raise DoveadmError("no route to the peer", code=75)
+        return f"after {len(self.asked)}"
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replicator.sync.held", lambda _doveadm, _user: SAME)
+
+
+def job(kind: Kind = Kind.FULL, state: str = "before") -> Job:
+    return Job(user=KARI, kind=kind, state=state, started=0.0, sweep=0)
+
+
+def peer(*said: Mapping[str, str] | Exception) -> Callable[[str], Mapping[str, str]]:
+    left = list(said)
+
+    def say(user: str) -> Mapping[str, str]:
+        assert user == KARI
+        one = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    return say
+
+
+OTHER = SAME | {"INBOX": "2"}
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ([SAME], ["before"]),
+        ([OTHER, SAME], ["before", "after 1"]),
+        ([OTHER], ["before", *(f"after {done}" for done in range(1, LOOKS)), "full"]),
+        ([SAME | {SCRIPTS: "2"}], ["before", "full"]),
+        ([GossipError("it is of yesterday")], ["before", "full"]),
+    ],
+)
+def test_a_full_sync_is_made_only_if_something_never_was_the_same(said, asked):
+    dovecot = Dovecot()
+    result = sync(dovecot, job(), thrown=Thrown(), peer=peer(*said))
+    assert dovecot.asked == asked
+    assert (result.outcome, result.state) == (Outcome.DONE, f"after {len(asked)}")
+
+
+def test_if_a_sync_fails_between_two_looks_nothing_is_settled():
+    dovecot = Dovecot(fails_after=1)
+    result = sync(dovecot, job(), thrown=Thrown(), peer=peer(OTHER))
+    assert dovecot.asked == ["before", "after 1"]
+    assert result.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"), [(job(state=""), ["full"]), (job(kind=Kind.QUICK), ["before"])]
+)
+def test_without_a_state_or_when_it_has_to_be_quick_nothing_is_compared(given, asked):
+    dovecot = Dovecot()
+    sync(dovecot, given, thrown=Thrown(), peer=peer(AssertionError("it was asked")))
+    assert dovecot.asked == asked
