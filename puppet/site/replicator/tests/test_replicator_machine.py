@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -148,7 +146,7 @@ def test_a_sweep_of_nobody_is_done(machine):
     assert machine.sweep([], now=0) == machine.sweeps_done
 
 
-def test_a_large_mailbox_is_synced_quickly_first_and_in_full_soon(machine):
+def test_a_change_is_synced_quickly_first_and_in_full_soon(machine):
     full(machine, KARI, at=0, took=2, state="one")
     machine.mark(KARI, now=100)
     quick = begun(machine, 100)
@@ -163,7 +161,7 @@ def test_a_large_mailbox_is_synced_quickly_first_and_in_full_soon(machine):
     assert machine.queue == 0
 
 
-def test_a_large_mailbox_that_never_rests_is_synced_in_full_now_and_then(machine):
+def test_whoever_never_rests_is_synced_in_full_now_and_then(machine):
     full(machine, KARI, at=0, took=2, state="one")
     kinds = []
     for tenth in range(20, 620):
@@ -185,17 +183,14 @@ def again_after(machine: Machine, outcome: Outcome, *, took: float) -> Job:
     return begun(machine, 102)
 
 
-def test_when_something_changed_meanwhile_a_large_mailbox_is_synced_in_full(machine):
+def test_when_something_changed_meanwhile_everything_is_looked_at(machine):
     again = again_after(machine, Outcome.CHANGED, took=2)
     assert (again.kind, again.state) == (Kind.FULL, "")
 
 
-def test_after_a_failure_a_full_sync_starts_from_what_the_last_one_left(machine):
+def test_after_a_failure_a_sync_starts_from_what_the_last_one_left(machine):
     again = again_after(machine, Outcome.FAILED, took=0.1)
-    assert (again.kind, again.state) == (Kind.FULL, "one")
-    machine.finish(again, Outcome.DONE, now=102.1, state="two")
-    machine.mark(KARI, now=103)
-    assert begun(machine, 103).state == ""
+    assert (again.kind, again.state) == (Kind.QUICK, "one")
 
 
 def test_so_it_does_for_everybody_after_the_peer_was_away(machine, breaker):
@@ -205,15 +200,11 @@ def test_so_it_does_for_everybody_after_the_peer_was_away(machine, breaker):
     machine.sweep([KARI], now=9)
     first = begun(machine, 9)
     assert (first.kind, first.state) == (Kind.FULL, "one")
-    machine.finish(first, Outcome.DONE, now=9.5, state="two")
-    breaker.succeeded(now=9.5)
-    machine.sweep([KARI], now=20)
-    assert begun(machine, 20).state == ""
 
 
 def test_what_the_peers_sync_left_is_newer(machine):
     full(machine, KARI, at=0, took=2, state="one")
-    machine.learn(KARI, seconds=9, state="two", now=50)
+    machine.learn(KARI, seconds=9, state="two")
     machine.mark(KARI, now=100)
     quick = begun(machine, 100)
     assert (quick.kind, quick.state) == (Kind.QUICK, "two")
@@ -223,7 +214,7 @@ def test_what_the_peers_sync_left_is_newer(machine):
 
 
 def test_whoever_begins_anew_starts_from_what_was_left_before(machine):
-    machine.learn(KARI, seconds=0.1, state="one", now=-math.inf)
+    machine.learn(KARI, seconds=0.1, state="one")
     machine.sweep([KARI], now=1)
     assert begun(machine, 1).state == "one"
 
@@ -238,13 +229,14 @@ def test_what_a_sync_starts_from_is_not_trusted_for_ever(machine):
         tried.append(job.state)
         well = len(tried) > 1 and not job.state
         machine.finish(job, Outcome.DONE if well else Outcome.FAILED, now=now)
-    assert tried == ["", *["nonsense"] * (LIMITS.doubts - 1), ""]
+    assert tried == [*["nonsense"] * LIMITS.doubts, ""]
 
 
-def test_a_small_mailbox_is_always_synced_in_full(machine):
-    full(machine, KARI, at=0, took=0.1, state="one")
+def test_whoever_has_no_state_is_synced_in_full_at_once(machine):
+    full(machine, KARI, at=0, took=0.1)
     machine.mark(KARI, now=1)
-    assert begun(machine, 1).kind is Kind.FULL
+    job = begun(machine, 1)
+    assert (job.kind, job.state) == (Kind.FULL, "")
 
 
 def test_on_an_empty_host_everybody_receives_until_that_worked_and_is_synced_at_once_then(breaker):

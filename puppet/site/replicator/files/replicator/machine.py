@@ -12,15 +12,11 @@ Two servers that merge take a mailbox of which one has only a part for two that 
 messages get new numbers, and what was thrown away meanwhile comes back. So a part must never meet
 the whole: until it is the whole, it only receives, and is put right by force.
 
-Only a full sync settles anything: plain ones have left two servers different for good. It compares
-every message, which takes seconds where there are a hundred thousand. Such a user gets a quick
-sync first, which starts from what the last sync of either server left and carries what is new
-since; the full one follows soon, and the marker stays until then.
-
-After trouble with the peer a full one begins with a quick one. It compares what there is, and where
-both servers have changed the end of a folder, it takes what has left on one for new on the other.
-A quick one reads in Dovecot's logs what has left. If both are seen to have the same then, it was
-enough (:mod:`replicator.compare`).
+Whoever's mail has changed gets a quick sync at once. It starts from the state that the last sync of
+either server left, reads in Dovecot's logs what is new since, and what has left. That has been
+wrong now and then, for good; so a full one follows soon, and the marker stays until then. It begins
+like a quick one, and then both servers are compared; where they are not the same, everything is
+looked at (:mod:`replicator.compare`). Whoever has no state is synced in full at once.
 """
 
 from __future__ import annotations
@@ -68,8 +64,7 @@ class Limits:
 
     Attributes:
         parallel: syncs at a time.
-        quick_above: a user whose full sync takes longer, in seconds, gets quick ones as well.
-        full_share: full syncs of such a user take one in so many seconds...
+        full_share: full syncs of a user take one in so many seconds...
         full_within: ...but the next is due in so many seconds at the latest...
         full_after: ...and in so many at the earliest, behind the quick one.
         retry_first: seconds until a failed sync is tried again, which double...
@@ -79,7 +74,6 @@ class Limits:
     """
 
     parallel: int = 4
-    quick_above: float = 0.3
     full_share: float = 30.0
     full_within: float = 300.0
     full_after: float = 5.0
@@ -96,7 +90,7 @@ class Job:
     Attributes:
         user: whose mail.
         kind: how.
-        state: what it starts from, Dovecot's own; a full one only after trouble.
+        state: what it starts from, Dovecot's own, if that is known.
         started: when, in seconds.
         sweep: how many sweeps had begun before it.
     """
@@ -138,13 +132,11 @@ class Past:
     Attributes:
         seconds: how long the last full one took.
         ended: when that ended.
-        synced: when the last one of any kind ended, on this host or on the peer.
-        state: what that left.
+        state: what the last one of any kind left, on this host or on the peer.
     """
 
     seconds: float
     ended: float
-    synced: float
     state: str
 
 
@@ -170,7 +162,7 @@ class Machine:
         self.sweeps_begun = 0
         self.sweeps_done = 0
 
-    def learn(self, user: str, *, seconds: float, state: str, now: float) -> None:
+    def learn(self, user: str, *, seconds: float, state: str) -> None:
         """Take note of what a user's last sync left that was not made by this program.
 
         One that is under way here leaves something newer.
@@ -179,13 +171,11 @@ class Machine:
             user: whose sync it was.
             seconds: how long the last full one took, for whoever has made none yet.
             state: what it left.
-            now: when; long ago where that is not known.
         """
         past = self._past.get(user)
         self._past[user] = Past(
             seconds=past.seconds if past else seconds,
             ended=past.ended if past else -math.inf,
-            synced=now,
             state=state,
         )
 
@@ -233,13 +223,12 @@ class Machine:
         user = min(ripe)[1]
         debt = self._debts[user]
         past = self._past.get(user)
-        quick = past is not None and self._takes_quick(user) and debt.quick and now < debt.full_at
-        begins = quick or (past is not None and self._troubled(debt, past))
+        quick = self._takes_quick(user) and debt.quick and now < debt.full_at
         first = self.empty and self._copies.get(user, 0) < COPIES
         job = Job(
             user=user,
             kind=Kind.FIRST if first else Kind.QUICK if quick else Kind.FULL,
-            state=past.state if past and begins and not first else "",
+            state=past.state if past and not first else "",
             started=now,
             sweep=self.sweeps_begun,
         )
@@ -313,11 +302,9 @@ class Machine:
         """Keep what the next sync starts from, unless that may be what is wrong."""
         past = self._past.get(job.user)
         if outcome is Outcome.DONE and job.kind is Kind.FULL:
-            # One that began from a state may have been something else for the most part.
-            took = past.seconds if past and job.state else now - job.started
-            self._past[job.user] = Past(seconds=took, ended=now, synced=now, state=state)
+            self._past[job.user] = Past(seconds=now - job.started, ended=now, state=state)
         elif outcome is Outcome.DONE and past is not None:
-            self._past[job.user] = replace(past, synced=now, state=state)
+            self._past[job.user] = replace(past, state=state)
         elif outcome is not Outcome.FAILED or self._doubtful(job):
             self._past.pop(job.user, None)
 
@@ -337,19 +324,13 @@ class Machine:
         if resweep or not self._takes_quick(user):
             debt.full_at = min(debt.full_at, now)
 
-    def _troubled(self, debt: Debt, past: Past) -> bool:
-        """Say whether there has been trouble since the user was synced."""
-        return debt.failures > 0 or past.synced < self._breaker.since
-
     def _doubtful(self, job: Job) -> bool:
         """Say whether what a sync started from may be why it failed."""
         return bool(job.state) and self._debts[job.user].failures + 1 >= self._limits.doubts
 
     def _takes_quick(self, user: str) -> bool:
         past = self._past.get(user)
-        if past is None or not past.state:
-            return False
-        return past.seconds > self._limits.quick_above
+        return past is not None and bool(past.state)
 
     def _full_due(self, user: str, now: float) -> float:
         past = self._past.get(user)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import socket
 import threading
 import time
@@ -256,8 +255,7 @@ class Service:
 
     def learn(self, lesson: Lesson) -> None:
         """Take note of what a sync of the peer's has left."""
-        now = self._loop.time()
-        self._machine.learn(lesson.user, seconds=lesson.seconds, state=lesson.state, now=now)
+        self._machine.learn(lesson.user, seconds=lesson.seconds, state=lesson.state)
         self._remember(lesson.user)
 
     def _resume(self) -> None:
@@ -265,8 +263,7 @@ class Service:
         for user, note in self._states.read().items():
             with suppress(ValueError):
                 lesson = Lesson.of(user, note)
-                seconds, state = lesson.seconds, lesson.state
-                self._machine.learn(user, seconds=seconds, state=state, now=-math.inf)
+                self._machine.learn(user, seconds=lesson.seconds, state=lesson.state)
 
     def _remember(self, user: str) -> Lesson | None:
         """Write down what a user's last sync has left; return it."""
