@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from replicator.compare import LOOKS, SCRIPTS, Comparison
 from replicator.doveadm import DoveadmError
-from replicator.gossip import GossipError
-from replicator.machine import Job, Kind, Outcome
-from replicator.sync import Thrown, sync
+from replicator.gossip import GossipError, Lesson
+from replicator.machine import Job, Kind, Outcome, Past
+from replicator.sync import Result, Thrown, sync
 
 KARI = "kari@nordlys.example"
 SAME = {"INBOX": "1", "Sent": "1", SCRIPTS: "1"}
@@ -73,17 +74,26 @@ def job(kind: Kind = Kind.FULL, state: str = "before") -> Job:
     return Job(user=KARI, kind=kind, state=state, started=0.0, sweep=0)
 
 
-def peer(*said: Mapping[str, str] | Exception) -> Callable[[str], Mapping[str, str]]:
-    left = list(said)
+class Peer:
+    """Says what somebody has there, one after the other, and the last for ever."""
 
-    def say(user: str) -> Mapping[str, str]:
+    def __init__(self, *said: Mapping[str, str] | Exception) -> None:
+        self.left = list(said)
+        self.told: list[str] = []
+
+    def held(self, user: str) -> Mapping[str, str]:
         assert user == KARI
-        one = left.pop(0) if len(left) > 1 else left[0]
+        one = self.left.pop(0) if len(self.left) > 1 else self.left[0]
         if isinstance(one, Exception):
             raise one
         return one
 
-    return say
+    def tell(self, lesson: Lesson) -> None:
+        self.told.append(lesson.state)
+
+
+def made(dovecot: Dovecot, given: Job, *, peer: Peer, newest: Past | None = None) -> Result:
+    return sync(dovecot, given, thrown=Thrown(), gossip=peer, newest=lambda _user: newest)  # type: ignore[arg-type] # played
 
 
 OTHER = SAME | {"INBOX": "2"}
@@ -100,15 +110,24 @@ OTHER = SAME | {"INBOX": "2"}
     ],
 )
 def test_a_full_sync_is_made_only_if_something_never_was_the_same(said, asked):
-    dovecot = Dovecot()
-    result = sync(dovecot, job(), thrown=Thrown(), peer=peer(*said))
+    dovecot, there = Dovecot(), Peer(*said)
+    result = made(dovecot, job(), peer=there)
     assert dovecot.asked == asked
     assert (result.outcome, result.state) == (Outcome.DONE, f"after {len(asked)}")
+    # At once, for the peer to start from.
+    assert there.told == [f"after {done}" for done in range(1, 1 + len(asked))]
+
+
+def test_what_the_peer_has_left_meanwhile_is_started_from():
+    dovecot = Dovecot()
+    theirs = Past(seconds=1.0, ended=0.0, state="the peer's", at=math.inf)
+    made(dovecot, job(), peer=Peer(OTHER, SAME), newest=theirs)
+    assert dovecot.asked == ["the peer's", "the peer's"]
 
 
 def test_if_a_sync_fails_between_two_looks_nothing_is_settled():
     dovecot = Dovecot(fails_after=1)
-    result = sync(dovecot, job(), thrown=Thrown(), peer=peer(OTHER))
+    result = made(dovecot, job(), peer=Peer(OTHER))
     assert dovecot.asked == ["before", "after 1"]
     assert result.outcome is Outcome.FAILED
 
@@ -118,5 +137,5 @@ def test_if_a_sync_fails_between_two_looks_nothing_is_settled():
 )
 def test_without_a_state_or_when_it_has_to_be_quick_nothing_is_compared(given, asked):
     dovecot = Dovecot()
-    sync(dovecot, given, thrown=Thrown(), peer=peer(AssertionError("it was asked")))
+    made(dovecot, given, peer=Peer(AssertionError("it was asked")))
     assert dovecot.asked == asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -204,7 +206,7 @@ def test_so_it_does_for_everybody_after_the_peer_was_away(machine, breaker):
 
 def test_what_the_peers_sync_left_is_newer(machine):
     full(machine, KARI, at=0, took=2, state="one")
-    machine.learn(KARI, seconds=9, state="two")
+    machine.learn(KARI, seconds=9, state="two", at=50)
     machine.mark(KARI, now=100)
     quick = begun(machine, 100)
     assert (quick.kind, quick.state) == (Kind.QUICK, "two")
@@ -213,8 +215,22 @@ def test_what_the_peers_sync_left_is_newer(machine):
     assert past.seconds == 2
 
 
+def test_what_is_told_late_is_older(machine):
+    full(machine, KARI, at=0, took=2, state="two")
+    machine.learn(KARI, seconds=9, state="one", at=1)
+    machine.mark(KARI, now=100)
+    job = begun(machine, 100)
+    assert job.state == "two"
+    machine.learn(KARI, seconds=9, state="four", at=100.3)
+    # The sync was over when the peer's began; what it left was looked at for a while.
+    machine.finish(job, Outcome.DONE, now=101, state="three", at=100.2)
+    past = machine.past(KARI)
+    assert past is not None
+    assert past.state == "four"
+
+
 def test_whoever_begins_anew_starts_from_what_was_left_before(machine):
-    machine.learn(KARI, seconds=0.1, state="one")
+    machine.learn(KARI, seconds=0.1, state="one", at=-math.inf)
     machine.sweep([KARI], now=1)
     assert begun(machine, 1).state == "one"
 

@@ -74,8 +74,8 @@ class Limits:
     """
 
     parallel: int = 4
-    full_share: float = 30.0
-    full_within: float = 300.0
+    full_share: float = 10.0
+    full_within: float = 30.0
     full_after: float = 5.0
     retry_first: float = 1.0
     retry_longest: float = 30.0
@@ -133,11 +133,13 @@ class Past:
         seconds: how long the last full one took.
         ended: when that ended.
         state: what the last one of any kind left, on this host or on the peer.
+        at: when it was left.
     """
 
     seconds: float
     ended: float
     state: str
+    at: float
 
 
 class Machine:
@@ -162,21 +164,25 @@ class Machine:
         self.sweeps_begun = 0
         self.sweeps_done = 0
 
-    def learn(self, user: str, *, seconds: float, state: str) -> None:
-        """Take note of what a user's last sync left that was not made by this program.
+    def learn(self, user: str, *, seconds: float, state: str, at: float) -> None:
+        """Take note of what a user's sync left that was not made by this program.
 
-        One that is under way here leaves something newer.
+        What a later one has left is kept.
 
         Args:
             user: whose sync it was.
             seconds: how long the last full one took, for whoever has made none yet.
             state: what it left.
+            at: when; long ago where that is not known.
         """
         past = self._past.get(user)
+        if past and past.at > at:
+            return
         self._past[user] = Past(
             seconds=past.seconds if past else seconds,
             ended=past.ended if past else -math.inf,
             state=state,
+            at=at,
         )
 
     def past(self, user: str) -> Past | None:
@@ -235,7 +241,9 @@ class Machine:
         self._jobs[user] = job
         return job
 
-    def finish(self, job: Job, outcome: Outcome, *, now: float, state: str = "") -> bool:
+    def finish(
+        self, job: Job, outcome: Outcome, *, now: float, state: str = "", at: float | None = None
+    ) -> bool:
         """Take note that a sync has ended.
 
         Args:
@@ -243,6 +251,7 @@ class Machine:
             outcome: how.
             now: when.
             state: what it left, for a quick sync to start from.
+            at: when it left that; now, if nothing was looked at afterwards.
 
         Returns:
             Whether what was marked before the sync began is settled, for the marker to go.
@@ -250,7 +259,7 @@ class Machine:
         debt = self._debts[job.user]
         del self._jobs[job.user]
         settled = outcome is Outcome.GONE or (outcome is Outcome.DONE and job.kind is Kind.FULL)
-        self._learn(job, outcome, now=now, state=state)
+        self._learn(job, outcome, now=now, state=state, at=now if at is None else at)
         if outcome is Outcome.FAILED:
             debt.failures += 1
             delay = self._limits.retry_first * 2 ** min(debt.failures - 1, 10)
@@ -298,13 +307,15 @@ class Machine:
         """Return every user who is owed something."""
         yield from self._debts.items()
 
-    def _learn(self, job: Job, outcome: Outcome, *, now: float, state: str) -> None:
+    def _learn(self, job: Job, outcome: Outcome, *, now: float, state: str, at: float) -> None:
         """Keep what the next sync starts from, unless that may be what is wrong."""
         past = self._past.get(job.user)
+        if outcome is Outcome.DONE and past is not None and past.at > at:
+            state, at = past.state, past.at
         if outcome is Outcome.DONE and job.kind is Kind.FULL:
-            self._past[job.user] = Past(seconds=now - job.started, ended=now, state=state)
+            self._past[job.user] = Past(seconds=now - job.started, ended=now, state=state, at=at)
         elif outcome is Outcome.DONE and past is not None:
-            self._past[job.user] = replace(past, state=state)
+            self._past[job.user] = replace(past, state=state, at=at)
         elif outcome is not Outcome.FAILED or self._doubtful(job):
             self._past.pop(job.user, None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import threading
 import time
@@ -216,7 +217,9 @@ class Service:
             return
         thrown = self.thrown(job.user)
         self._aside(
-            lambda: sync(self._doveadm, job, thrown=thrown, peer=self._gossip.held),
+            lambda: sync(
+                self._doveadm, job, thrown=thrown, gossip=self._gossip, newest=self._machine.past
+            ),
             lambda result: self._finished(job, result, thrown=thrown),
         )
 
@@ -225,11 +228,9 @@ class Service:
         since = self._machine.since(job.user)
         lag = now - since if since is not None and result.outcome is Outcome.DONE else None
         self.metrics.synced(job.kind, result.outcome, seconds=now - job.started, lag=lag)
-        if self._machine.finish(job, result.outcome, now=now, state=result.state):
+        if self._machine.finish(job, result.outcome, now=now, state=result.state, at=result.at):
             self._settle(job.user)
-        lesson = self._remember(job.user)
-        if lesson and result.outcome is Outcome.DONE:
-            self._aside(lambda: self._gossip.tell(lesson), lambda _: None)
+        self._remember(job.user)
         if result.seen:
             self._discarded.settle(job.user, thrown.folders)
             self._unsubscribed.settle(job.user, thrown.subscriptions)
@@ -255,7 +256,8 @@ class Service:
 
     def learn(self, lesson: Lesson) -> None:
         """Take note of what a sync of the peer's has left."""
-        self._machine.learn(lesson.user, seconds=lesson.seconds, state=lesson.state)
+        now = self._loop.time()
+        self._machine.learn(lesson.user, seconds=lesson.seconds, state=lesson.state, at=now)
         self._remember(lesson.user)
 
     def _resume(self) -> None:
@@ -263,17 +265,16 @@ class Service:
         for user, note in self._states.read().items():
             with suppress(ValueError):
                 lesson = Lesson.of(user, note)
-                self._machine.learn(user, seconds=lesson.seconds, state=lesson.state)
+                self._machine.learn(user, seconds=lesson.seconds, state=lesson.state, at=-math.inf)
 
-    def _remember(self, user: str) -> Lesson | None:
-        """Write down what a user's last sync has left; return it."""
+    def _remember(self, user: str) -> None:
+        """Write down what a user's last sync has left."""
         past = self._machine.past(user)
         if past is None or not past.state:
             self._states.write(user, None)
-            return None
+            return
         lesson = Lesson(user=user, seconds=past.seconds, state=past.state)
         self._states.write(user, lesson.note())
-        return lesson
 
     def _settle(self, user: str) -> None:
         try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from replicator.compare import LOOKS, Comparison, held
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
-from replicator.gossip import GossipError
-from replicator.machine import Job, Kind, Outcome
+from replicator.gossip import Gossip, GossipError, Lesson
+from replicator.machine import Job, Kind, Outcome, Past
 
 LOG = logging.getLogger("replicator")
 
@@ -22,6 +24,7 @@ class Result:
         outcome: in a word.
         reached: whether the peer had a say in it, where that is known.
         state: what it left.
+        at: when it left that, on the clock that only goes on; before it was looked at.
         error: why it failed.
         seen: whether what was thrown away before it began is seen to be gone.
         back: how many folders and subscriptions of those had come back, and were taken away again.
@@ -30,6 +33,7 @@ class Result:
     outcome: Outcome
     reached: bool | None
     state: str = ""
+    at: float = -math.inf
     error: str = ""
     seen: bool = False
     back: int = 0
@@ -52,8 +56,79 @@ class Thrown:
         return bool(self.folders or self.subscriptions)
 
 
+class Syncs:
+    """The syncs of one user, each from the newest state that either server has left.
+
+    Attributes:
+        state: what the last one left.
+        at: when it did, on the clock that only goes on.
+    """
+
+    def __init__(
+        self, *, doveadm: Doveadm, gossip: Gossip, job: Job, newest: Callable[[str], Past | None]
+    ) -> None:
+        """Make it, with what the job starts from.
+
+        Args:
+            doveadm: this host's Dovecot.
+            gossip: the peer's replicator.
+            job: what is to be done.
+            newest: says what this host knows of a user.
+        """
+        self._doveadm = doveadm
+        self._gossip = gossip
+        self._user = job.user
+        self._newest = newest
+        self.state = job.state
+        self.at = -math.inf
+
+    def make(self, *, full: bool = False) -> None:
+        """Make one, and tell the peer at once what it left: it may be about to start the next.
+
+        Raises:
+            DoveadmError: it did not work, or something changed meanwhile.
+        """
+        past = self._newest(self._user)
+        if past is not None and past.at > self.at:
+            self.state = past.state
+        self.state = self._doveadm.sync(self._user, state="" if full else self.state)
+        self.at = time.monotonic()
+        if self.state:
+            seconds = past.seconds if past else 0.0
+            self._gossip.tell(Lesson(user=self._user, seconds=seconds, state=self.state))
+
+    def until_alike(self) -> bool:
+        """Go on until both servers have been seen to have the same; say whether they were.
+
+        Raises:
+            DoveadmError: a sync did not work.
+        """
+        looking = Comparison(
+            mine=lambda: held(self._doveadm, self._user),
+            theirs=lambda: self._gossip.held(self._user),
+        )
+        for more in reversed(range(LOOKS)):
+            try:
+                alike = looking.look()
+            except (DoveadmError, GossipError) as error:
+                LOG.warning("%s: not compared, so synced in full: %s", self._user, error)
+                return False
+            if alike or looking.hopeless:
+                return alike
+            if more:
+                self.make()
+        folders = ", ".join(sorted(looking.left or ()))
+        LOG.info("%s: not the same, so synced in full: %s", self._user, folders)
+        return False
+
+
 def sync(
-    doveadm: Doveadm, job: Job, *, thrown: Thrown, peer: Callable[[str], Mapping[str, str]]
+    doveadm: Doveadm,
+    job: Job,
+    *,
+    thrown: Thrown,
+    gossip: Gossip,
+    newest: Callable[[str], Past | None],
 ) -> Result:
     """Do it.
 
@@ -61,57 +136,31 @@ def sync(
         doveadm: this host's Dovecot.
         job: what is to be done.
         thrown: what was thrown away before it.
-        peer: says what a user has on the peer, or raises GossipError.
+        gossip: the peer's replicator.
+        newest: says what this host knows of a user.
     """
-    state, alike = "", False
+    syncs = Syncs(doveadm=doveadm, gossip=gossip, job=job, newest=newest)
     try:
         if job.kind is Kind.FIRST:
             doveadm.receive(job.user)
-        else:
-            if job.state:
-                state = doveadm.sync(job.user, state=job.state)
-            if job.kind is Kind.FULL and job.state:
-                state, alike = _until_alike(doveadm, job.user, state=state, peer=peer)
-            if job.kind is Kind.FULL and not alike:
-                state = doveadm.sync(job.user)
+            return Result(outcome=Outcome.DONE, reached=True, at=time.monotonic())
+        if job.state:
+            syncs.make()
+        if job.kind is Kind.FULL and not (job.state and syncs.until_alike()):
+            syncs.make(full=True)
     except DoveadmError as error:
         if error.code == CHANGED:
             return Result(outcome=Outcome.CHANGED, reached=True)
         if error.code == NO_USER:
             return _unknown(doveadm, job.user)
         return Result(outcome=Outcome.FAILED, reached=False, error=str(error))
+    done = Result(outcome=Outcome.DONE, reached=True, state=syncs.state, at=syncs.at)
     if job.kind is Kind.FULL and thrown:
-        return _seen_gone(doveadm, job.user, thrown, state=state)
-    return Result(outcome=Outcome.DONE, reached=True, state=state)
+        return _seen_gone(doveadm, job.user, thrown, done=done)
+    return done
 
 
-def _until_alike(
-    doveadm: Doveadm, user: str, *, state: str, peer: Callable[[str], Mapping[str, str]]
-) -> tuple[str, bool]:
-    """Sync from a state until both servers have been seen to have the same.
-
-    Returns:
-        What the last sync left, and whether they have.
-
-    Raises:
-        DoveadmError: a sync did not work.
-    """
-    looking = Comparison(mine=lambda: held(doveadm, user), theirs=lambda: peer(user))
-    for more in reversed(range(LOOKS)):
-        try:
-            alike = looking.look()
-        except (DoveadmError, GossipError) as error:
-            LOG.warning("%s: not compared, so synced in full: %s", user, error)
-            return state, False
-        if alike or looking.hopeless:
-            return state, alike
-        if more:
-            state = doveadm.sync(user, state=state)
-    LOG.info("%s: not the same, so synced in full: %s", user, ", ".join(sorted(looking.left or ())))
-    return state, False
-
-
-def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, state: str) -> Result:
+def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, done: Result) -> Result:
     """Look whether what was thrown away is gone; what has come back is taken away again.
 
     Where that cannot be done the sync has worked all the same: the next one looks again.
@@ -129,10 +178,10 @@ def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, state: str) -> Re
                 back += 1
     except DoveadmError as error:
         LOG.warning("%s: whether what was thrown away is gone is not known: %s", user, error)
-        return Result(outcome=Outcome.DONE, reached=True, state=state, back=back)
+        return replace(done, back=back)
     if back:
         return Result(outcome=Outcome.CHANGED, reached=True, back=back)
-    return Result(outcome=Outcome.DONE, reached=True, state=state, seen=True)
+    return replace(done, seen=True)
 
 
 def _unknown(doveadm: Doveadm, user: str) -> Result:
