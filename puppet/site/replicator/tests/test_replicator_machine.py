@@ -185,9 +185,15 @@ def again_after(machine: Machine, outcome: Outcome, *, took: float) -> Job:
     return begun(machine, 102)
 
 
-def test_when_something_changed_meanwhile_everything_is_looked_at(machine):
+def test_what_something_changed_in_is_tried_again_from_the_same_and_then_looked_at(machine):
     again = again_after(machine, Outcome.CHANGED, took=2)
-    assert (again.kind, again.state) == (Kind.FULL, "")
+    assert (again.kind, again.state) == (Kind.QUICK, "one")
+    tried = []
+    for _ in range(LIMITS.disturbances):
+        machine.finish(again, Outcome.CHANGED, now=102.1)
+        again = begun(machine, 102.1)
+        tried.append(again.state)
+    assert tried == [*["one"] * (LIMITS.disturbances - 2), "", ""]
 
 
 def test_after_a_failure_a_sync_starts_from_what_the_last_one_left(machine):

@@ -71,6 +71,7 @@ class Limits:
         retry_longest: ...up to so many.
         sweep_patience: a sweep waits for so many seconds behind what has changed.
         doubts: syncs of a user that may fail in a row: what they start from may be to blame.
+        disturbances: syncs of a user that may be disturbed in a row, for the same reason.
     """
 
     parallel: int = 4
@@ -81,6 +82,7 @@ class Limits:
     retry_longest: float = 30.0
     sweep_patience: float = 2.0
     doubts: int = 5
+    disturbances: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,7 @@ class Debt:
         quick: whether a quick sync has something to carry.
         ready: not before this time, after a failure.
         failures: in a row.
+        disturbed: syncs in a row during which something changed that mattered.
         again: when the first change came during the sync under way.
         resweep: whether a sweep began during the sync under way.
     """
@@ -121,6 +124,7 @@ class Debt:
     quick: bool = False
     ready: float = 0.0
     failures: int = 0
+    disturbed: int = 0
     again: float | None = None
     resweep: bool = False
 
@@ -266,6 +270,7 @@ class Machine:
             debt.ready = now + min(delay, self._limits.retry_longest)
         else:
             debt.failures, debt.ready = 0, 0.0
+        debt.disturbed = debt.disturbed + 1 if outcome is Outcome.CHANGED else 0
         if job.kind is Kind.FIRST:
             worked = outcome is Outcome.DONE
             self._copies[job.user] = self._copies.get(job.user, 0) + 1 if worked else 0
@@ -309,15 +314,17 @@ class Machine:
 
     def _learn(self, job: Job, outcome: Outcome, *, now: float, state: str, at: float) -> None:
         """Keep what the next sync starts from, unless that may be what is wrong."""
+        if outcome is Outcome.GONE or self._doubtful(job, outcome):
+            self._past.pop(job.user, None)
+            return
         past = self._past.get(job.user)
-        if outcome is Outcome.DONE and past is not None and past.at > at:
+        nothing = outcome is not Outcome.DONE and not state
+        if past is not None and (past.at > at or nothing):
             state, at = past.state, past.at
         if outcome is Outcome.DONE and job.kind is Kind.FULL:
             self._past[job.user] = Past(seconds=now - job.started, ended=now, state=state, at=at)
-        elif outcome is Outcome.DONE and past is not None:
+        elif past is not None:
             self._past[job.user] = replace(past, state=state, at=at)
-        elif outcome is not Outcome.FAILED or self._doubtful(job):
-            self._past.pop(job.user, None)
 
     def _carry_over(self, user: str, debt: Debt, *, settled: bool, now: float) -> None:
         """Go on with what came during the sync, or forget a user who is owed nothing more."""
@@ -335,9 +342,15 @@ class Machine:
         if resweep or not self._takes_quick(user):
             debt.full_at = min(debt.full_at, now)
 
-    def _doubtful(self, job: Job) -> bool:
-        """Say whether what a sync started from may be why it failed."""
-        return bool(job.state) and self._debts[job.user].failures + 1 >= self._limits.doubts
+    def _doubtful(self, job: Job, outcome: Outcome) -> bool:
+        """Say whether what a sync started from may be why it failed, or never comes to an end."""
+        debt, limits = self._debts[job.user], self._limits
+        match outcome:
+            case Outcome.FAILED:
+                return bool(job.state) and debt.failures + 1 >= limits.doubts
+            case Outcome.CHANGED:
+                return bool(job.state) and debt.disturbed + 1 >= limits.disturbances
+        return False
 
     def _takes_quick(self, user: str) -> bool:
         past = self._past.get(user)

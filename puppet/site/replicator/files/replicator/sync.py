@@ -97,6 +97,10 @@ class Syncs:
             seconds = past.seconds if past else 0.0
             self._gossip.tell(Lesson(user=self._user, seconds=seconds, state=self.state))
 
+    def result(self, outcome: Outcome, *, reached: bool, error: str = "") -> Result:
+        """Return how the job ended, with what was left before that."""
+        return Result(outcome=outcome, reached=reached, state=self.state, at=self.at, error=error)
+
     def until_alike(self) -> bool:
         """Go on until both servers have been seen to have the same; say whether they were.
 
@@ -150,11 +154,11 @@ def sync(
             syncs.make(full=True)
     except DoveadmError as error:
         if error.code == CHANGED:
-            return Result(outcome=Outcome.CHANGED, reached=True)
+            return syncs.result(Outcome.CHANGED, reached=True)
         if error.code == NO_USER:
             return _unknown(doveadm, job.user)
-        return Result(outcome=Outcome.FAILED, reached=False, error=str(error))
-    done = Result(outcome=Outcome.DONE, reached=True, state=syncs.state, at=syncs.at)
+        return syncs.result(Outcome.FAILED, reached=False, error=str(error))
+    done = syncs.result(Outcome.DONE, reached=True)
     if job.kind is Kind.FULL and thrown:
         return _seen_gone(doveadm, job.user, thrown, done=done)
     return done
@@ -180,7 +184,7 @@ def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, done: Result) -> 
         LOG.warning("%s: whether what was thrown away is gone is not known: %s", user, error)
         return replace(done, back=back)
     if back:
-        return Result(outcome=Outcome.CHANGED, reached=True, back=back)
+        return replace(done, outcome=Outcome.CHANGED, back=back)
     return replace(done, seen=True)
 
 
