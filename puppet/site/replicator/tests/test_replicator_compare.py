@@ -106,7 +106,7 @@ OTHER = SAME | {"INBOX": "2"}
         ([OTHER, SAME], ["before", "after 1"]),
         ([OTHER], ["before", *(f"after {done}" for done in range(1, LOOKS)), "full"]),
         ([SAME | {SCRIPTS: "2"}], ["before", "full"]),
-        ([GossipError("it is of yesterday")], ["before", "full"]),
+        ([GossipError("it is of yesterday", reached=True)], ["before", "full"]),
     ],
 )
 def test_a_full_sync_is_made_only_if_something_never_was_the_same(said, asked):
@@ -130,6 +130,13 @@ def test_if_a_sync_fails_between_two_looks_nothing_is_settled():
     result = made(dovecot, job(), peer=Peer(OTHER))
     assert dovecot.asked == ["before", "after 1"]
     assert result.outcome is Outcome.FAILED
+
+
+def test_a_peer_that_has_left_is_asked_again_later_and_never_synced_in_full_for_that():
+    dovecot = Dovecot()
+    result = made(dovecot, job(), peer=Peer(GossipError("no route", reached=False)))
+    assert dovecot.asked == ["before"]
+    assert (result.outcome, result.reached) == (Outcome.FAILED, False)
 
 
 @pytest.mark.parametrize(

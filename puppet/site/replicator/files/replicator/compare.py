@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from replicator import digest
-from replicator.doveadm import Doveadm
+from replicator.doveadm import Doveadm, DoveadmError
 
 LOOKS: Final = 5
 """How often it is looked: whoever is in the middle of something differs for a moment."""
@@ -39,8 +39,12 @@ def held(doveadm: Doveadm, user: str) -> dict[str, str]:
         DoveadmError: Dovecot does not say.
     """
     with _AT_ONCE:
-        folders = digest.by_folder(folders=doveadm.status(user), messages=doveadm.messages(user))
-        return folders | {SCRIPTS: digest.checksum(doveadm.scripts(user))}
+        folders, messages = doveadm.status(user), doveadm.messages(user)
+        try:
+            found = digest.by_folder(folders=folders, messages=messages)
+        except (LookupError, TypeError, ValueError) as error:
+            raise DoveadmError(f"doveadm fetch: not what was asked for: {error!r}") from error
+        return found | {SCRIPTS: digest.checksum(doveadm.scripts(user))}
 
 
 class Comparison:

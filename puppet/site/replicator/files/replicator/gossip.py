@@ -27,12 +27,21 @@ PATH: Final = "/state"
 HELD: Final = "/held"
 LARGEST: Final = 1 << 20
 _SECONDS: Final = 2.0
-_HELD_SECONDS: Final = 60.0
+_HELD_SECONDS: Final = 20.0
 """A mailbox of a hundred thousand messages has to be read."""
 
 
 class GossipError(Exception):
-    """The peer does not say."""
+    """The peer does not say.
+
+    Attributes:
+        reached: whether it was there at all.
+    """
+
+    def __init__(self, why: str, *, reached: bool) -> None:
+        """Say why."""
+        super().__init__(why)
+        self.reached = reached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +105,22 @@ class Gossip:
         Raises:
             GossipError: it does not say.
         """
+        why = f"the peer does not say what {user} has"
         try:
             with closing(self._connect(_HELD_SECONDS)) as connection:
                 connection.request("GET", f"{HELD}?{quote(user)}", headers=self._headers)
                 answer = connection.getresponse()
                 body = answer.read(LARGEST + 1)
-            if answer.status != http.HTTPStatus.OK:
-                raise GossipError(f"the peer does not say what {user} has: {answer.status}")
+        except (OSError, http.client.HTTPException) as error:
+            raise GossipError(f"{why}: {error!r}", reached=False) from error
+        if answer.status != http.HTTPStatus.OK:
+            raise GossipError(f"{why}: {answer.status}", reached=True)
+        try:
             said = json.loads(body)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise GossipError(f"the peer does not say what {user} has: {error!r}") from error
+        except ValueError as error:
+            raise GossipError(f"{why}: {body[:80]!r}", reached=True) from error
         if not isinstance(said, dict):
-            raise GossipError(f"the peer does not say what {user} has: {said!r:.80}")
+            raise GossipError(f"{why}: {body[:80]!r}", reached=True)
         return {str(folder): str(checksum) for folder, checksum in said.items()}
 
     def _connect(self, seconds: float) -> http.client.HTTPConnection:

@@ -89,7 +89,7 @@ class Syncs:
             DoveadmError: it did not work, or something changed meanwhile.
         """
         past = self._newest(self._user)
-        if past is not None and past.at > self.at:
+        if past is not None and past.state and past.at > self.at:
             self.state = past.state
         self.state = self._doveadm.sync(self._user, state="" if full else self.state)
         self.at = time.monotonic()
@@ -105,7 +105,7 @@ class Syncs:
         """Go on until both servers have been seen to have the same; say whether they were.
 
         Raises:
-            DoveadmError: a sync did not work.
+            DoveadmError: a sync did not work, or the peer is not there any more.
         """
         looking = Comparison(
             mine=lambda: held(self._doveadm, self._user),
@@ -114,7 +114,12 @@ class Syncs:
         for more in reversed(range(LOOKS)):
             try:
                 alike = looking.look()
-            except (DoveadmError, GossipError) as error:
+            except GossipError as error:
+                if not error.reached:
+                    raise DoveadmError(str(error)) from error
+                LOG.warning("%s: not compared, so synced in full: %s", self._user, error)
+                return False
+            except DoveadmError as error:
                 LOG.warning("%s: not compared, so synced in full: %s", self._user, error)
                 return False
             if alike or looking.hopeless:
