@@ -29,7 +29,7 @@ Held = Mapping[str, str]
 """What somebody has: a checksum for each folder."""
 
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
-"""Whoever has a hundred thousand messages takes 70 MB while they are read."""
+"""A program that did nothing else had 36 MB after 20,000 messages, and the service may have 256."""
 
 
 def held(doveadm: Doveadm, user: str) -> dict[str, str]:
@@ -75,4 +75,4 @@ class Comparison:
     @property
     def hopeless(self) -> bool:
         """Whether looking again is of no use: what differs no sync from a state carries."""
-        return bool(self.left) and SCRIPTS in (self.left or ())
+        return SCRIPTS in (self.left or ())

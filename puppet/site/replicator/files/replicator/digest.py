@@ -1,7 +1,8 @@
 """What a user's mail comes to, in one checksum: equal on two servers when it is alike.
 
 Counts and next UIDs say nothing: after a time with two writers they may be equal where messages
-are not. It is Dovecot's own program that is asked, by root: the HTTP API is for syncs only.
+are not. For people it is Dovecot's own program that is asked, by root, which has no limit; the
+service itself is not root, and asks over HTTP (:mod:`replicator.compare`).
 """
 
 from __future__ import annotations

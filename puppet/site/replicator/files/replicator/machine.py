@@ -344,13 +344,12 @@ class Machine:
 
     def _doubtful(self, job: Job, outcome: Outcome) -> bool:
         """Say whether what a sync started from may be why it failed, or never comes to an end."""
+        if not job.state:
+            return False
         debt, limits = self._debts[job.user], self._limits
-        match outcome:
-            case Outcome.FAILED:
-                return bool(job.state) and debt.failures + 1 >= limits.doubts
-            case Outcome.CHANGED:
-                return bool(job.state) and debt.disturbed + 1 >= limits.disturbances
-        return False
+        if outcome is Outcome.FAILED:
+            return debt.failures + 1 >= limits.doubts
+        return outcome is Outcome.CHANGED and debt.disturbed + 1 >= limits.disturbances
 
     def _takes_quick(self, user: str) -> bool:
         past = self._past.get(user)
