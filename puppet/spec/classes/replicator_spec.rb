@@ -40,6 +40,10 @@ describe 'replicator' do
     expect(block('push_notification lua')).to include('spool = /var/lib/dovecot/replicator')
   end
 
+  it 'keeps a process ready for each sync that there may be' do
+    expect(block('service doveadm')).to include('process_min_avail = 8')
+  end
+
   it 'keeps markers from being read by those who leave them' do
     is_expected.to contain_file('/var/lib/dovecot/replicator')
       .with_owner('replicator').with_group('vmail').with_mode('0730')
@@ -60,7 +64,7 @@ describe 'replicator' do
     expect(JSON.parse(content('/etc/replicator/settings.json'))).to eq(
       'address' => '10.83.0.10', 'peer' => '10.83.0.20', 'dsync_port' => 12_346, 'http_port' => 8083,
       'metrics_port' => 9106, 'spool' => '/var/lib/dovecot/replicator', 'state' => '/var/lib/replicator',
-      'parallel' => 4, 'sweep_interval' => 3600, 'empty' => '/run/replicator-empty'
+      'parallel' => 8, 'sweep_interval' => 3600, 'empty' => '/run/replicator-empty'
     )
   end
 

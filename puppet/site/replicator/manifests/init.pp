@@ -20,7 +20,7 @@
 # @param dsync_port where Dovecot takes syncs, in the mesh
 # @param http_port where Dovecot has its HTTP API, on the loopback
 # @param metrics_port where Prometheus finds the metrics, in the mesh
-# @param parallel how many syncs there may be at a time
+# @param parallel how many syncs there may be at a time; they wait for the network most of it
 # @param sweep_interval every so many seconds everybody is synced, whether there is a marker or not
 # @param empty there is such a file as long as this host has never had the mailboxes: it is made before
 #   the service starts, and taken away before anybody may write here. Until it goes mail comes in one
@@ -34,7 +34,7 @@ class replicator (
   Stdlib::Port $dsync_port = 12346,
   Stdlib::Port $http_port = 8083,
   Stdlib::Port $metrics_port = 9106,
-  Integer[1, 16] $parallel = 4,
+  Integer[1, 16] $parallel = 8,
   Integer[60] $sweep_interval = 3600,
   Stdlib::Unixpath $empty = '/run/replicator-empty',
   Array[Pattern[/\A[a-z-]+\z/]] $commands = [],
@@ -84,6 +84,7 @@ class replicator (
             'script'     => $script,
             'spool'      => $spool,
             'events'     => '/run/replicator/events',
+            'parallel'   => $parallel,
             'password'   => $password,
             'commands'   => $commands,
       })),

@@ -74,7 +74,7 @@ class Limits:
         disturbances: syncs of a user that may be disturbed in a row, for the same reason.
     """
 
-    parallel: int = 4
+    parallel: int = 8
     full_share: float = 10.0
     full_within: float = 30.0
     full_after: float = 5.0
