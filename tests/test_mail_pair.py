@@ -240,7 +240,8 @@ def test_only_connections_from_before_the_silence_are_old(pair: ModuleType) -> N
     listed = (
         "ESTAB 0 0 10.83.0.10:8725 10.83.0.20:59126 bbr lastsnd:80 lastrcv:12020 lastack:8000\n"
         "ESTAB 0 0 10.83.0.10:41000 10.83.0.20:12346 bbr lastsnd:9000 lastrcv:480 lastack:1\n"
-        "SYN-SENT 0 1 10.83.0.10:41002 10.83.0.20:12346 bbr rto:1000\n"
+        "SYN-SENT 0 1 10.83.0.10:41002 10.83.0.20:12346 bbr rto:1000 lastsnd:3042088 "
+        "lastrcv:3042088 lastack:3042088 app_limited unacked:1\n"
     )
     assert list(pair.old(listed)) == [("10.83.0.10:8725", "10.83.0.20:59126")]
 

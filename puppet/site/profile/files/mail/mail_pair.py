@@ -179,10 +179,13 @@ def cut(settings: Settings) -> None:
 
 
 def old(listed: str) -> Iterator[tuple[str, str]]:
-    """Yield both ends of each connection in which nothing was heard for a while (``ss -tinHO``)."""
+    """Yield both ends of each connection in which nothing was heard for a while (``ss -tinHO``).
+
+    Of one that is just being made the kernel says that nothing was heard since it booted.
+    """
     for line in listed.splitlines():
         heard = LAST_HEARD.search(line)
-        if heard and int(heard[1]) >= OLD * 1000:
+        if heard and int(heard[1]) >= OLD * 1000 and not line.startswith("SYN-SENT"):
             here, there = line.split()[3:5]
             yield here, there
 
