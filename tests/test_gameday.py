@@ -86,6 +86,14 @@ def test_both_at_once_is_not_promised() -> None:
     assert survivable([strike(Kind.CUT, "oslo"), strike(Kind.POWER, "tromso")])
 
 
+def test_what_one_side_of_a_partition_has_taken_is_shown_when_they_have_met_again() -> None:
+    short, long = (
+        Round(strikes=(strike(Kind.PARTITION, "oslo", seconds=seconds),)) for seconds in (5.0, 34.0)
+    )
+    assert short.cost(20.0).late == 30.0
+    assert long.cost(20.0).late == 34.0 + long.cost(20.0).alike
+
+
 def test_a_round_may_cost_what_its_strikes_may_and_those_on_tromso_nothing() -> None:
     control = Round(strikes=(strike(Kind.POWER, "tromso"),))
     assert control.cost(20.0).first == 2.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from lab.verdict import Budget
@@ -122,8 +124,6 @@ AT_LEAST: Final = Seen()
 
 
 def together(costs: Iterable[Cost]) -> Cost:
-    """Return what several together may cost."""
-    found = Cost()
-    for each in costs:
-        found |= each
-    return found
+    """Return what several together may cost; none of them, what nothing at all may."""
+    known = [*costs]
+    return reduce(or_, known) if known else Cost()

@@ -128,30 +128,30 @@ class Moving:
         uid = _find(imap, drafts, mark)
         yield (
             change("flag", drafts, "", "\\Flagged", _KEYWORD),
-            lambda: imap.uid("STORE", uid, "+FLAGS", f"(\\Flagged {_KEYWORD})"),
+            lambda: imap.by_number("STORE", uid, "+FLAGS", f"(\\Flagged {_KEYWORD})"),
         )
         if round_ % 2:
             yield (
                 change("copy", drafts, "INBOX"),
-                lambda: imap.uid("COPY", uid, "INBOX"),
+                lambda: imap.by_number("COPY", uid, "INBOX"),
             )
         yield (
             change("move", drafts, folder),
-            lambda: imap.uid("MOVE", uid, encoded(folder)),
+            lambda: imap.by_number("MOVE", uid, encoded(folder)),
         )
         uid = _find(imap, folder, mark)
         yield (
             change("unflag", folder, "", "\\Flagged", "\\Draft"),
-            lambda: imap.uid("STORE", uid, "-FLAGS", "(\\Flagged \\Draft)"),
+            lambda: imap.by_number("STORE", uid, "-FLAGS", "(\\Flagged \\Draft)"),
         )
         yield (
             change("flag", folder, "", "\\Seen", "\\Answered"),
-            lambda: imap.uid("STORE", uid, "+FLAGS", "(\\Seen \\Answered)"),
+            lambda: imap.by_number("STORE", uid, "+FLAGS", "(\\Seen \\Answered)"),
         )
         if round_ % 3 == 0:
             yield (
                 change("flag", folder, "", "\\Deleted"),
-                lambda: imap.uid("STORE", uid, "+FLAGS", "(\\Deleted)"),
+                lambda: imap.by_number("STORE", uid, "+FLAGS", "(\\Deleted)"),
             )
             yield change("expunge", folder), lambda: imap.uid("EXPUNGE", uid)
 
@@ -166,7 +166,7 @@ class Moving:
             if message.uid >= self._filed and message.mark:
                 self._filed = message.uid + 1
                 change = Change(verb="move", what=message.mark, folder="INBOX", to=folder)
-                yield change, partial(imap.uid, "MOVE", str(message.uid), encoded(folder))
+                yield change, partial(imap.by_number, "MOVE", str(message.uid), encoded(folder))
                 return
 
     def _makes(self, imap: Imap, name: str) -> Iterator[Doing]:

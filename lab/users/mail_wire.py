@@ -191,6 +191,19 @@ class Imap(imaplib.IMAP4):
             raise BadRefusalError(f"{status} {_text(said[-1])}")
         return said
 
+    def by_number(self, verb: str, uid: str, *more: str) -> tuple[str, list[Any]]:
+        """Do something to the message of a number, which is there.
+
+        Where it is not there any more the server says yes and does nothing: it names no copies then
+        (COPYUID, RFC 4315) and no flags. That counts as a no.
+        """
+        self.response("COPYUID")  # an earlier one's
+        status, said = self.uid(verb, uid, *more)
+        done = said if verb == "STORE" else self.response("COPYUID")[1]
+        if status == "OK" and done == [None]:
+            return "NO", [b"nothing has that number any more"]
+        return status, said
+
     def hang_up(self) -> None:
         """Close, without asking; it may be closed already."""
         with contextlib.suppress(OSError):
