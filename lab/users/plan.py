@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
 from lab.users.mail_plan import Correspondent, Mover, Submitter
 from lab.users.probes import Lookup, Plan, Probe, Transport
 from lab.users.visits import Visitor, Writer
+
+STUB_SECONDS: Final = 5.0
+"""So long people's machines wait for a resolver before they ask again (resolv.conf(5))."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +59,7 @@ def standard_plan(
             servers=(resolver[family],),
             lookups=questions,
             cadence=cadence,
+            timeout=STUB_SECONDS,
         )
         for transport, family in ways
     ]
@@ -79,6 +83,7 @@ def standard_plan(
             servers=(resolver[family],),
             lookups=unheard_of,
             cadence=cadence,
+            timeout=STUB_SECONDS,
         )
         for family in families
         if unheard_of
