@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.milestones import PROJECT
+from lab.pair import published
 from lab.pair.matrix import matrix
 from lab.pair.measured import FILE, Measured, MeasuredError, Saw, kept, latest
 from lab.pair.page import PATH, page
@@ -35,9 +37,9 @@ def test_without_data_the_page_says_so() -> None:
     assert "Nothing has been measured yet" in page(CELLS, [])
 
 
-def test_the_page_in_the_tree_is_one_that_was_written() -> None:
-    text = (Path(__file__).parent.parent / PATH).read_text(encoding="utf-8")
-    assert text.startswith(page(CELLS, []).partition("\n**Nothing")[0])
+def test_the_page_in_the_tree_is_what_the_data_in_the_tree_say() -> None:
+    text = (PROJECT / PATH).read_text(encoding="utf-8")
+    assert text == page(CELLS, published.read(PROJECT / published.PATH))
 
 
 def test_a_cell_is_a_line_of_figures() -> None:
@@ -70,6 +72,40 @@ def test_game_days_are_summed_up_and_are_no_cells() -> None:
 def test_of_each_name_the_latest_counts() -> None:
     later = replace(MEASURED, at=datetime(2026, 11, 30, tzinfo=UTC))
     assert latest([later, MEASURED]) == {POWER.name: later}
+
+
+def test_the_latest_of_each_cell_is_published_and_nothing_that_is_no_cell() -> None:
+    later = replace(MEASURED, at=datetime(2026, 11, 30, tzinfo=UTC))
+    other = replace(MEASURED, name="a cell that was")
+    assert published.chosen([POWER.name], [later, MEASURED, other]) == [later]
+
+
+def test_of_game_days_the_one_that_began_last_is_published() -> None:
+    def days(day: str, *hours: int) -> list[Measured]:
+        return [
+            replace(
+                MEASURED,
+                name=f"game-day-{day}-round-{number}",
+                day=day,
+                at=datetime(2026, 11, 30, hour, tzinfo=UTC),
+            )
+            for number, hour in enumerate(hours, start=1)
+        ]
+
+    first, other, again = days("7", 1, 2, 3), days("8", 4, 5), days("7", 6, 7)
+    assert published.last_day([*again, *first, *other]) == again
+    assert published.last_day([*first, *other]) == other
+    assert published.last_day([]) == []
+
+
+def test_what_was_published_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "availability.jsonl"
+    assert published.read(path) == []
+    published.write(path, [MEASURED, MEASURED])
+    assert published.read(path) == [MEASURED, MEASURED]
+    path.write_text('{"name": "half a')
+    with pytest.raises(MeasuredError, match=r"availability\.jsonl: cannot be read"):
+        published.read(path)
 
 
 def test_the_worst_that_anybody_saw_is_the_outcome_and_nothing_seen_is_unknown() -> None:

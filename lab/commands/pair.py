@@ -14,7 +14,7 @@ from lab.console import console
 from lab.drain import Drain
 from lab.mail_takeover import Takeover
 from lab.milestones import PROJECT
-from lab.pair import gameday, measured, page
+from lab.pair import gameday, measured, page, published
 from lab.pair.gameday import Day
 from lab.pair.matrix import matrix
 from lab.site_release import SiteRelease
@@ -124,14 +124,21 @@ def game_day(
 
 @command()
 def availability(_: Context) -> None:
-    """Write docs/availability.md from what trials of the pair have measured on this machine.
+    """Write docs/availability.md from what trials of the pair have measured.
+
+    What was measured on this machine is added to what had been published (docs/availability.jsonl):
+    the latest trial of each cell counts, and the last game day.
 
     Examples:
       pytest scenarios/test_failover_matrix.py && ./invoke availability
     """
-    found = measured.kept(root() / "records")
-    text = page.page(matrix(), found)
-    (PROJECT / page.PATH).write_text(text, encoding="utf-8")
+    cells, known = matrix(), PROJECT / published.PATH
+    found = published.chosen(
+        [cell.name for cell in cells],
+        [*published.read(known), *measured.kept(root() / "records")],
+    )
+    published.write(known, found)
+    (PROJECT / page.PATH).write_text(page.page(cells, found), encoding="utf-8")
     console().print(f"{page.PATH} says what {len(found)} trials have measured")
 
 

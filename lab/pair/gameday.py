@@ -155,7 +155,7 @@ class GameDays:
             self._lab.report.say(f"Tried again with: {'; then '.join(map(str, wanted))}")
             self._restore()
             for number, each in enumerate(wanted, start=1):
-                measured = self._round(day, each, number)
+                measured = self._round(day, each, number, again=True)
                 self._lab.report.say(line(measured))
                 if not measured.passed:
                     return True
@@ -170,12 +170,12 @@ class GameDays:
             last = whole
         return shortest(last, fails, go_on=in_time)
 
-    def _round(self, day: Day, each: Round, number: int) -> Measured:
+    def _round(self, day: Day, each: Round, number: int, *, again: bool = False) -> Measured:
+        """Play a round; one that is tried again to cut it down is no part of the day."""
         name = f"game-day-{day.seed}-round-{number}"
+        of_day = "" if again else str(day.seed)
         with self._lab.report.task(f"Users see: {each}"):
-            return self._measure(
-                self._lab, each.cell(name, self._ttl), pace=each.pace, day=str(day.seed)
-            )
+            return self._measure(self._lab, each.cell(name, self._ttl), pace=each.pace, day=of_day)
 
 
 def line(measured: Measured) -> str:
