@@ -34,8 +34,9 @@ TTL = 10.0
 WITHOUT = Budget(failed=1_000, gap=TTL + 5.0, at_least=200)
 # Whoever sends does so every 3 s, and tries again after half a second.
 UNSENT = Budget(failed=1_000, gap=TTL + 5.0 + 3.5)
-# What was changed and shown in the last second may have died with it, numbers with the messages.
-ALONE = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0, unsynced=1.0)
+# What was changed and shown in the last second may have died with it, numbers with the messages;
+# who wants something done to an old number is told.
+ALONE = MailBudget(at_least=60, imap=WITHOUT, submission=UNSENT, late=30.0, unsynced=1.0, refused=2)
 DEAD = replace(ALONE, revived=RACED, alike=15.0)
 # The other one serves: whoever is there has to come over once.
 DRAINED = MailBudget(

@@ -63,18 +63,23 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         ttl: time to live in seconds of the names that follow the servers' health.
     """
     first, unread = ttl + CHECK_SECONDS + CADENCE, ttl + CHECK_SECONDS + AGAIN
-    dead = Cost(nameless=WALK, first=first, unread=unread, unsent=first + 15.0, unsynced=1.0)
+    # Before names lead elsewhere both sides may be written to: of what went different ways both
+    # stay, under new numbers, and who wants something done to an old one is told.
+    dead = Cost(
+        nameless=WALK, first=first, unread=unread, unsent=first + 15.0, unsynced=1.0, refused=2
+    )
     return {
         Kind.POWER: dead,
         Kind.CUT: dead,
         Kind.CUT_FROM: dead,
-        Kind.CUT_TO: dead,
+        # It goes on saying what it has to: whoever waits for an answer hears that, and waits on.
+        Kind.CUT_TO: dead | Cost(unread=unread + PATIENCE),
         # Its kernel goes on accepting: whoever tries all addresses has no reason to go on, and a
         # mail program that came before the name led elsewhere waits for a word.
         Kind.FROZEN: dead | Cost(pages=2_000, unread=unread + PATIENCE),
         # No server is dead: what is lost is sent again, and every answer may take a while.
         Kind.LOSS: Cost(lookups=200, nameless=6.0, pages=50, first=first, unread=unread,
-                        unsent=first + 15.0),
+                        unsent=first + 15.0, refused=2),
         # A folder cannot wait for room: whoever wants one is told.
         Kind.FULL: Cost(unread=unread, refused=30),
         # Its services are started again, at both ends of it.
