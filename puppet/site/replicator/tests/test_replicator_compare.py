@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from replicator.compare import LOOKS, SCRIPTS, Comparison
+from replicator.compare import LOOKS, SCRIPTS, Comparison, Seen
 from replicator.doveadm import DoveadmError
 from replicator.gossip import GossipError, Lesson
 from replicator.machine import Job, Kind, Outcome, Past
@@ -23,31 +23,41 @@ def taking_turns(*said: Mapping[str, str]) -> Callable[[], Mapping[str, str]]:
     return lambda: left.pop(0) if len(left) > 1 else left[0]
 
 
+ALIKE, APART, MOVING = Seen.ALIKE, Seen.APART, Seen.MOVING
+
+
 @pytest.mark.parametrize(
     ("looks", "theirs"),
     [
-        ([True], [SAME]),
-        ([False, True], [SAME | {"INBOX": "2"}, SAME]),
+        ([ALIKE], [SAME]),
+        ([MOVING, ALIKE], [SAME | {"INBOX": "2"}, SAME]),
         # Each was the same once; both at a time never.
-        ([False, True], [SAME | {"INBOX": "2"}, SAME | {"Sent": "2"}]),
+        ([MOVING, ALIKE], [SAME | {"INBOX": "2"}, SAME | {"Sent": "2"}]),
         # Made since the first look: somebody's next change.
-        ([False, True], [SAME | {"INBOX": "2"}, SAME | {"Drafts": "1"}]),
-        ([False, False, False], [SAME | {"INBOX": "2"}]),
-        ([False, False], [{"INBOX": "1", SCRIPTS: "1"}]),
-        ([False, False], [SAME | {"Drafts": "1"}]),
+        ([MOVING, ALIKE], [SAME | {"INBOX": "2"}, SAME | {"Drafts": "1"}]),
+        # Another thing each time.
+        ([MOVING, MOVING, ALIKE], [*(SAME | {"INBOX": each} for each in "23"), SAME]),
+        # The same two things after a sync has gone over them.
+        ([MOVING, MOVING, APART], [SAME | {"INBOX": each} for each in "233"]),
+        ([MOVING, APART], [{"INBOX": "1", SCRIPTS: "1"}]),
+        ([MOVING, APART], [SAME | {"Drafts": "1"}]),
+        # No sync from a state carries those.
+        ([APART], [SAME | {SCRIPTS: "2"}]),
     ],
 )
 def test_each_folder_has_to_be_the_same_once(looks, theirs):
     looking = Comparison(mine=lambda: SAME, theirs=taking_turns(*theirs))
     assert [looking.look() for _ in looks] == looks
-    assert not looking.hopeless
 
 
-def test_what_no_sync_from_a_state_carries_is_not_waited_for():
-    looking = Comparison(mine=lambda: SAME, theirs=lambda: SAME | {SCRIPTS: "2"})
-    assert not looking.hopeless
-    assert not looking.look()
-    assert looking.hopeless
+def test_what_is_apart_is_named_and_not_what_moves():
+    looking = Comparison(
+        mine=lambda: SAME,
+        theirs=taking_turns(*(SAME | {"INBOX": "2", "Sent": each} for each in "34")),
+    )
+    looking.look()
+    assert looking.look() is APART
+    assert looking.apart == {"INBOX"}
 
 
 class Dovecot:
@@ -104,7 +114,7 @@ OTHER = SAME | {"INBOX": "2"}
     [
         ([SAME], ["before"]),
         ([OTHER, SAME], ["before", "after 1"]),
-        ([OTHER], ["before", *(f"after {done}" for done in range(1, LOOKS)), "full"]),
+        ([OTHER], ["before", "after 1", "full"]),
         ([SAME | {SCRIPTS: "2"}], ["before", "full"]),
         ([GossipError("it is of yesterday", reached=True)], ["before", "full"]),
     ],
@@ -116,6 +126,14 @@ def test_a_full_sync_is_made_only_if_something_never_was_the_same(said, asked):
     assert (result.outcome, result.state) == (Outcome.DONE, f"after {len(asked)}")
     # At once, for the peer to start from.
     assert there.told == [f"after {done}" for done in range(1, 1 + len(asked))]
+
+
+def test_whoever_goes_on_changing_theirs_is_not_synced_in_full():
+    dovecot = Dovecot()
+    there = Peer(*(SAME | {"INBOX": f"another {look}"} for look in range(LOOKS)))
+    result = made(dovecot, job(), peer=there)
+    assert dovecot.asked == ["before", *(f"after {done}" for done in range(1, LOOKS))]
+    assert (result.outcome, result.state) == (Outcome.MOVING, f"after {LOOKS}")
 
 
 def test_what_the_peer_has_left_meanwhile_is_started_from():

@@ -4,7 +4,9 @@ A full sync settles whatever differs, but what is expunged while it reads that v
 back: it knows of no earlier sync, and keeps what it cannot account for
 (``dsync_mailbox_find_common_uid``, Dovecot 2.4.1). A sync from the state that the last one left has
 no such gap, and is trusted as far as it can be seen to have done its work: each folder must have
-been the same on both servers at some moment since. Only where one never was, a full sync is needed.
+been the same on both servers at some moment since. A full sync is needed only where a folder was
+not, and stayed what it was on either while another sync went over it. Whoever goes on changing
+theirs is looked at again later.
 
 Sieve scripts are carried by full syncs alone, so they are compared as well. Subscriptions are
 carried by each.
@@ -14,12 +16,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Final
 
 from replicator import digest
 from replicator.doveadm import Doveadm, DoveadmError
 
-LOOKS: Final = 5
+LOOKS: Final = 3
 """How often it is looked: whoever is in the middle of something differs for a moment."""
 
 SCRIPTS: Final = "\0scripts"
@@ -47,32 +50,47 @@ def held(doveadm: Doveadm, user: str) -> dict[str, str]:
         return found | {SCRIPTS: digest.checksum(doveadm.scripts(user))}
 
 
+class Seen(StrEnum):
+    """What looking has shown."""
+
+    ALIKE = "alike"
+    """Everything has been the same at some look."""
+    APART = "apart"
+    """Something is not, and no sync from a state makes it so."""
+    MOVING = "moving"
+    """Something never was, and is another thing each time."""
+
+
 class Comparison:
-    """Several looks at what a user has, here and there.
+    """Several looks at what a user has, here and there, with a sync between two of them.
 
     Attributes:
-        left: the folders that have differed at each look; None before the first.
+        apart: the folders of which no sync from a state makes the same.
     """
 
     def __init__(self, *, mine: Callable[[], Held], theirs: Callable[[], Held]) -> None:
         """Make one that has not looked."""
         self._mine = mine
         self._theirs = theirs
-        self.left: frozenset[str] | None = None
+        self._left: dict[str, tuple[str | None, str | None]] | None = None
+        self.apart: frozenset[str] = frozenset()
 
-    def look(self) -> bool:
-        """Look once; say whether everything has been the same at some look.
+    def look(self) -> Seen:
+        """Look once.
 
         A folder that is new since the first look is somebody's next change.
         """
         theirs, mine = self._theirs(), self._mine()
-        differ = frozenset(
-            name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)
+        both = {name: (mine.get(name), theirs.get(name)) for name in mine.keys() | theirs.keys()}
+        before = self._left
+        self._left = {
+            name: pair
+            for name, pair in both.items()
+            if pair[0] != pair[1] and (before is None or name in before)
+        }
+        self.apart = frozenset(
+            name
+            for name, pair in self._left.items()
+            if name == SCRIPTS or (before is not None and before[name] == pair)
         )
-        self.left = differ if self.left is None else self.left & differ
-        return not self.left
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether looking again is of no use: what differs no sync from a state carries."""
-        return SCRIPTS in (self.left or ())
+        return Seen.APART if self.apart else Seen.MOVING if self._left else Seen.ALIKE

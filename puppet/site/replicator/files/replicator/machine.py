@@ -51,11 +51,17 @@ class Outcome(StrEnum):
     """How a sync ended."""
 
     DONE = "done"
+    MOVING = "moving"
+    """It worked; whether it has done all its work is not known, as people go on changing things."""
     CHANGED = "changed"
     """Something changed meanwhile, and may not be on both."""
     GONE = "gone"
     """There is no such user."""
     FAILED = "failed"
+
+
+CARRIED: Final = frozenset({Outcome.DONE, Outcome.MOVING})
+"""What had changed before such a sync began is on both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +268,8 @@ class Machine:
         """
         debt = self._debts[job.user]
         del self._jobs[job.user]
-        settled = outcome is Outcome.GONE or (outcome is Outcome.DONE and job.kind is Kind.FULL)
+        full = job.kind is Kind.FULL
+        settled = outcome is Outcome.GONE or (outcome is Outcome.DONE and full)
         self._learn(job, outcome, now=now, state=state, at=now if at is None else at)
         if outcome is Outcome.FAILED:
             debt.failures += 1
@@ -274,9 +281,12 @@ class Machine:
         if job.kind is Kind.FIRST:
             worked = outcome is Outcome.DONE
             self._copies[job.user] = self._copies.get(job.user, 0) + 1 if worked else 0
-        elif outcome is Outcome.DONE:
+        elif outcome in CARRIED:
             debt.since, debt.quick = None, False
-        if settled and job.sweep == self.sweeps_begun:
+        if outcome is Outcome.MOVING:
+            debt.full_at = now + self._apart(now - job.started)
+        # Who waits for a sweep does not wait until everybody has come to rest.
+        if (settled or (full and outcome in CARRIED)) and job.sweep == self.sweeps_begun:
             self._unswept.discard(job.user)
             self._settle_sweep()
         self._carry_over(job.user, debt, settled=settled, now=now)
@@ -359,8 +369,12 @@ class Machine:
         past = self._past.get(user)
         if past is None or not self._takes_quick(user):
             return now
-        apart = min(past.seconds * self._limits.full_share, self._limits.full_within)
-        return max(now + self._limits.full_after, past.ended + apart)
+        return max(now + self._limits.full_after, past.ended + self._apart(past.seconds))
+
+    def _apart(self, seconds: float) -> float:
+        """Return how far from one full sync the next is, by how long it took."""
+        limits = self._limits
+        return max(limits.full_after, min(seconds * limits.full_share, limits.full_within))
 
     def _busy(self) -> bool:
         """Say whether as much is under way as may be.

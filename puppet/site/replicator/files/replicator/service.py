@@ -23,7 +23,7 @@ from replicator.discarded import Discarded, Unsubscribed
 from replicator.doveadm import Doveadm, DoveadmError, reachable
 from replicator.gossip import Gossip, Lesson
 from replicator.inotify import Watch
-from replicator.machine import Job, Limits, Machine, Outcome
+from replicator.machine import CARRIED, Job, Limits, Machine, Outcome
 from replicator.metrics import Metrics
 from replicator.notes import Notes
 from replicator.settings import Settings
@@ -226,7 +226,7 @@ class Service:
     def _finished(self, job: Job, result: Result, *, thrown: Thrown) -> None:
         now = self._loop.time()
         since = self._machine.since(job.user)
-        lag = now - since if since is not None and result.outcome is Outcome.DONE else None
+        lag = now - since if since is not None and result.outcome in CARRIED else None
         self.metrics.synced(job.kind, result.outcome, seconds=now - job.started, lag=lag)
         if self._machine.finish(job, result.outcome, now=now, state=result.state, at=result.at):
             self._settle(job.user)

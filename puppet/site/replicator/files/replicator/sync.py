@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from replicator.compare import LOOKS, Comparison, held
+from replicator.compare import LOOKS, Comparison, Seen, held
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
 from replicator.gossip import Gossip, GossipError, Lesson
 from replicator.machine import Job, Kind, Outcome, Past
@@ -101,8 +101,8 @@ class Syncs:
         """Return how the job ended, with what was left before that."""
         return Result(outcome=outcome, reached=reached, state=self.state, at=self.at, error=error)
 
-    def until_alike(self) -> bool:
-        """Go on until both servers have been seen to have the same; say whether they were.
+    def compare(self) -> Seen:
+        """Go on until both servers have been seen to have the same, or never will.
 
         Raises:
             DoveadmError: a sync did not work, or the peer is not there any more.
@@ -113,22 +113,24 @@ class Syncs:
         )
         for more in reversed(range(LOOKS)):
             try:
-                alike = looking.look()
+                seen = looking.look()
             except GossipError as error:
                 if not error.reached:
                     raise DoveadmError(str(error)) from error
-                LOG.warning("%s: not compared, so synced in full: %s", self._user, error)
-                return False
+                return self._not_compared(error)
             except DoveadmError as error:
-                LOG.warning("%s: not compared, so synced in full: %s", self._user, error)
-                return False
-            if alike or looking.hopeless:
-                return alike
-            if more:
-                self.make()
-        folders = ", ".join(sorted(looking.left or ()))
-        LOG.info("%s: not the same, so synced in full: %s", self._user, folders)
-        return False
+                return self._not_compared(error)
+            if seen is Seen.APART:
+                folders = ", ".join(sorted(looking.apart))
+                LOG.info("%s: not the same, so synced in full: %s", self._user, folders)
+            if seen is not Seen.MOVING or not more:
+                break
+            self.make()
+        return seen
+
+    def _not_compared(self, why: Exception) -> Seen:
+        LOG.warning("%s: not compared, so synced in full: %s", self._user, why)
+        return Seen.APART
 
 
 def sync(
@@ -155,7 +157,10 @@ def sync(
             return Result(outcome=Outcome.DONE, reached=True, at=time.monotonic())
         if job.state:
             syncs.make()
-        if job.kind is Kind.FULL and not (job.state and syncs.until_alike()):
+        seen = Seen.ALIKE
+        if job.kind is Kind.FULL:
+            seen = syncs.compare() if job.state else Seen.APART
+        if seen is Seen.APART:
             syncs.make(full=True)
     except DoveadmError as error:
         if error.code == CHANGED:
@@ -163,7 +168,8 @@ def sync(
         if error.code == NO_USER:
             return _unknown(doveadm, job.user)
         return syncs.result(Outcome.FAILED, reached=False, error=str(error))
-    done = syncs.result(Outcome.DONE, reached=True)
+    moving = seen is Seen.MOVING
+    done = syncs.result(Outcome.MOVING if moving else Outcome.DONE, reached=True)
     if job.kind is Kind.FULL and thrown:
         return _seen_gone(doveadm, job.user, thrown, done=done)
     return done
@@ -190,7 +196,7 @@ def _seen_gone(doveadm: Doveadm, user: str, thrown: Thrown, *, done: Result) -> 
         return replace(done, back=back)
     if back:
         return replace(done, outcome=Outcome.CHANGED, back=back)
-    return replace(done, seen=True)
+    return replace(done, seen=done.outcome is Outcome.DONE)
 
 
 def _unknown(doveadm: Doveadm, user: str) -> Result:
