@@ -11,7 +11,8 @@ from lab.users.probes import Lookup, Plan, Probe, Transport
 from lab.users.visits import Visitor, Writer
 
 STUB_SECONDS: Final = 5.0
-"""So long people's machines wait for a resolver before they ask again (resolv.conf(5))."""
+STUB_ATTEMPTS: Final = 2
+"""So long people's machines wait for a resolver, and so often they ask it (resolv.conf(5))."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ def standard_plan(
             lookups=questions,
             cadence=cadence,
             timeout=STUB_SECONDS,
+            attempts=STUB_ATTEMPTS,
         )
         for transport, family in ways
     ]
@@ -84,6 +86,7 @@ def standard_plan(
             lookups=unheard_of,
             cadence=cadence,
             timeout=STUB_SECONDS,
+            attempts=STUB_ATTEMPTS,
         )
         for family in families
         if unheard_of
