@@ -76,7 +76,9 @@ class Limits:
         retry_first: seconds until a failed sync is tried again, which double...
         retry_longest: ...up to so many.
         sweep_patience: a sweep waits for so many seconds behind what has changed.
-        doubts: syncs of a user that may fail in a row: what they start from may be to blame.
+        doubts: syncs of a user that may fail in a row, some 50 minutes: what they start from may be
+            to blame, though a disk is full more often. Without it what people have thrown away
+            meanwhile comes back.
         disturbances: syncs of a user that may be disturbed in a row, for the same reason.
     """
 
@@ -87,7 +89,7 @@ class Limits:
     retry_first: float = 1.0
     retry_longest: float = 30.0
     sweep_patience: float = 2.0
-    doubts: int = 5
+    doubts: int = 100
     disturbances: int = 3
 
 
