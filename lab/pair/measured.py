@@ -117,13 +117,12 @@ class Measured:
         """Return what one sort of users saw; None when there was none."""
         return next((each for each in self.saws if each.what == what), None)
 
-    def to_json(self) -> str:
-        """Return it as the text that :meth:`of` reads, parsed."""
-        plain = asdict(self) | {
+    def as_json(self) -> dict[str, object]:
+        """Return it as the plain data that :meth:`of` reads."""
+        return asdict(self) | {
             "strikes": [each.as_json() for each in self.strikes],
             "at": self.at.isoformat(),
         }
-        return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -143,8 +142,9 @@ class Measured:
 
     def keep(self, directory: Path) -> None:
         """Write it beside the record of its run."""
+        text = json.dumps(self.as_json(), indent=1, ensure_ascii=False)
         try:
-            (directory / FILE).write_text(self.to_json(), encoding="utf-8")
+            (directory / FILE).write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             raise MeasuredError(f"cannot be kept: {error}", where=str(directory)) from error
 

@@ -37,8 +37,7 @@ def write(path: Path, measured: Iterable[Measured]) -> None:
         MeasuredError: they cannot be written.
     """
     lines = (
-        json.dumps(json.loads(each.to_json()), ensure_ascii=False, separators=(",", ":"))
-        for each in measured
+        json.dumps(each.as_json(), ensure_ascii=False, separators=(",", ":")) for each in measured
     )
     try:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from replicator.compare import LOOKS, SCRIPTS, Comparison, Seen
 from replicator.doveadm import DoveadmError
 from replicator.gossip import GossipError, Lesson
-from replicator.machine import Job, Kind, Outcome, Past
+from replicator.job import Job, Kind, Outcome, Past
 from replicator.sync import Result, Thrown, sync
 
 KARI = "kari@nordlys.example"

@@ -16,7 +16,8 @@ from hypothesis.stateful import (
 )
 
 from replicator.breaker import Breaker, State
-from replicator.machine import COPIES, HANGING, Job, Kind, Limits, Machine, Outcome
+from replicator.job import Job, Kind, Outcome
+from replicator.machine import COPIES, HANGING, Limits, Machine
 
 LIMITS = Limits(parallel=2, full_share=10, full_within=60, full_after=3)
 KARI, PER, SIRI = "kari@nordlys.example", "per@nordlys.example", "siri@nordlys.example"

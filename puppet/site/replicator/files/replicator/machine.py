@@ -15,8 +15,8 @@ the whole: until it is the whole, it only receives, and is put right by force.
 Whoever's mail has changed gets a quick sync at once. It starts from the state that the last sync of
 either server left, reads in Dovecot's logs what is new since, and what has left. That has been
 wrong now and then, for good; so a full one follows soon, and the marker stays until then. It begins
-like a quick one, and then both servers are compared; where they are not the same, everything is
-looked at (:mod:`replicator.compare`). Whoever has no state is synced in full at once.
+like a quick one, and then both servers are compared; where they stay apart, everything is looked at
+(:mod:`replicator.compare`). Whoever has no state is synced in full at once.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
 from replicator.breaker import Breaker, State
+from replicator.job import CARRIED, Job, Kind, Outcome, Past
 
 COPIES: Final = 2
 """So many first copies must have worked in a row. The last has looked at all that came before it,
@@ -36,32 +36,6 @@ Dovecot made the folder's index anew."""
 
 HANGING: Final = 8
 """How many times as many syncs as usual may be under way while some hang."""
-
-
-class Kind(StrEnum):
-    """How a user is synced."""
-
-    FULL = "full"
-    QUICK = "quick"
-    FIRST = "first"
-    """In one direction: this host's becomes what the peer's is."""
-
-
-class Outcome(StrEnum):
-    """How a sync ended."""
-
-    DONE = "done"
-    MOVING = "moving"
-    """It worked; whether it has done all its work is not known, as people go on changing things."""
-    CHANGED = "changed"
-    """Something changed meanwhile, and may not be on both."""
-    GONE = "gone"
-    """There is no such user."""
-    FAILED = "failed"
-
-
-CARRIED: Final = frozenset({Outcome.DONE, Outcome.MOVING})
-"""What had changed before such a sync began is on both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,25 +67,6 @@ class Limits:
     disturbances: int = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One sync.
-
-    Attributes:
-        user: whose mail.
-        kind: how.
-        state: what it starts from, Dovecot's own, if that is known.
-        started: when, in seconds.
-        sweep: how many sweeps had begun before it.
-    """
-
-    user: str
-    kind: Kind
-    state: str
-    started: float
-    sweep: int
-
-
 @dataclass(kw_only=True)
 class Debt:
     """What is owed to one user.
@@ -135,23 +90,6 @@ class Debt:
     disturbed: int = 0
     again: float | None = None
     resweep: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Past:
-    """What a user's syncs have taught.
-
-    Attributes:
-        seconds: how long the last full one took.
-        ended: when that ended.
-        state: what the last one of any kind left, on this host or on the peer.
-        at: when it was left.
-    """
-
-    seconds: float
-    ended: float
-    state: str
-    at: float
 
 
 class Machine:
@@ -270,8 +208,8 @@ class Machine:
         """
         debt = self._debts[job.user]
         del self._jobs[job.user]
-        full = job.kind is Kind.FULL
-        settled = outcome is Outcome.GONE or (outcome is Outcome.DONE and full)
+        reached = outcome is Outcome.GONE or (job.kind is Kind.FULL and outcome in CARRIED)
+        settled = reached and outcome is not Outcome.MOVING
         self._learn(job, outcome, now=now, state=state, at=now if at is None else at)
         if outcome is Outcome.FAILED:
             debt.failures += 1
@@ -288,7 +226,7 @@ class Machine:
         if outcome is Outcome.MOVING:
             debt.full_at = now + self._apart(now - job.started)
         # Who waits for a sweep does not wait until everybody has come to rest.
-        if (settled or (full and outcome in CARRIED)) and job.sweep == self.sweeps_begun:
+        if reached and job.sweep == self.sweeps_begun:
             self._unswept.discard(job.user)
             self._settle_sweep()
         self._carry_over(job.user, debt, settled=settled, now=now)

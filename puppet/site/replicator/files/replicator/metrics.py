@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from replicator.machine import Kind, Outcome
+from replicator.job import Kind, Outcome
 from replicator.report import Report
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.4, 1.0, 2.0, 5.0, 15.0, 60.0)

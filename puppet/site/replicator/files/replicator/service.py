@@ -23,7 +23,8 @@ from replicator.discarded import Discarded, Unsubscribed
 from replicator.doveadm import Doveadm, DoveadmError, reachable
 from replicator.gossip import Gossip, Lesson
 from replicator.inotify import Watch
-from replicator.machine import CARRIED, Job, Limits, Machine, Outcome
+from replicator.job import CARRIED, Job, Outcome
+from replicator.machine import Limits, Machine
 from replicator.metrics import Metrics
 from replicator.notes import Notes
 from replicator.settings import Settings

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from replicator.compare import LOOKS, Comparison, Seen, held
 from replicator.doveadm import CHANGED, NO_USER, Doveadm, DoveadmError
 from replicator.gossip import Gossip, GossipError, Lesson
-from replicator.machine import Job, Kind, Outcome, Past
+from replicator.job import Job, Kind, Outcome, Past
 
 LOG = logging.getLogger("replicator")
 
@@ -151,25 +151,26 @@ def sync(
         newest: says what this host knows of a user.
     """
     syncs = Syncs(doveadm=doveadm, gossip=gossip, job=job, newest=newest)
+    outcome = Outcome.DONE
     try:
         if job.kind is Kind.FIRST:
             doveadm.receive(job.user)
             return Result(outcome=Outcome.DONE, reached=True, at=time.monotonic())
         if job.state:
             syncs.make()
-        seen = Seen.ALIKE
         if job.kind is Kind.FULL:
             seen = syncs.compare() if job.state else Seen.APART
-        if seen is Seen.APART:
-            syncs.make(full=True)
+            if seen is Seen.APART:
+                syncs.make(full=True)
+            elif seen is Seen.MOVING:
+                outcome = Outcome.MOVING
     except DoveadmError as error:
         if error.code == CHANGED:
             return syncs.result(Outcome.CHANGED, reached=True)
         if error.code == NO_USER:
             return _unknown(doveadm, job.user)
         return syncs.result(Outcome.FAILED, reached=False, error=str(error))
-    moving = seen is Seen.MOVING
-    done = syncs.result(Outcome.MOVING if moving else Outcome.DONE, reached=True)
+    done = syncs.result(outcome, reached=True)
     if job.kind is Kind.FULL and thrown:
         return _seen_gone(doveadm, job.user, thrown, done=done)
     return done
