@@ -143,6 +143,13 @@ class History:
         before, after = round(seconds * _NS), round(behind * _NS)
         return tuple(range(at - before, at + 1 + after) for at in faults)
 
+    def healed(self, *, seconds: float) -> tuple[range, ...]:
+        """Return the spans behind the ends of faults, so many seconds long; none when 0."""
+        if not seconds:
+            return ()
+        ends = (each.at_ns for each in self.marks if (each.kind, each.phase) == ("fault", "end"))
+        return tuple(range(at, at + round(seconds * _NS) + 1) for at in ends)
+
     def probes(self, kind: str) -> frozenset[str]:
         """Return the probes of a kind that began, whether or not they saw anything."""
         return frozenset(mark.name for mark in self._probe_marks(kind, "start"))

@@ -72,6 +72,8 @@ class MailBudget:
         doubled: messages that people elsewhere may get twice.
         revived: what people have thrown away, or filed elsewhere, that may be there again: no
             loss, but a nuisance (:data:`RACED`).
+        overtaken: messages whose flags may be what they were before two servers that were both
+            written to merged what they have (docs/decisions.md).
         alike: seconds after the end within which both servers must hold the same; None where
             there is one server.
     """
@@ -87,6 +89,7 @@ class MailBudget:
     unsynced: float = 0.0
     doubled: int = 0
     revived: int = 0
+    overtaken: int = 0
     alike: float | None = None
 
 
@@ -276,5 +279,6 @@ def verdicts(
             refused=budget.refused,
             unsynced=budget.unsynced,
             revived=budget.revived,
+            overtaken=budget.overtaken,
         ),
     )

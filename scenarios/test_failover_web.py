@@ -18,6 +18,7 @@ from lab.drain import Drain, DrainCheckError
 from lab.faults import Faults
 from lab.lab import Lab
 from lab.operate import in_lab
+from lab.pair.alike import wait_to_look_often
 from lab.steps.web_ha_move import Pair
 from lab.steps.web_ha_records import CHECK_SECONDS, LONGEST
 from lab.verdict import Budget, Outcome
@@ -29,9 +30,6 @@ LOOKUPS = Budget(failed=50, at_least=500)
 OUTAGE_SECONDS = LONGEST + CHECK_SECONDS + 1.0
 RETURN_SECONDS = 10.0
 CONVERGED_SECONDS = 15.0
-# For so long after its start syncthing looks for the others ever more seldom, at last after 32 s;
-# then every 5 s (v1.29, lib/connections/service.go, initialRampup).
-RAMP_UP_SECONDS = 72
 CADENCE = 0.25
 # Who knows one server fails four times a second, and so do seven others.
 ONE_DIES = FailoverBudget(
@@ -62,17 +60,6 @@ def watched(lab: Lab, title: str, budget: FailoverBudget) -> Iterator[Watch]:
     assert {each.outcome for each in watch.verdicts} == {Outcome.OK}, watch.verdicts
 
 
-def past_ramp_up(lab: Lab, pair: Pair) -> None:
-    """Wait until what carries the sites' data has been up for long enough to look often."""
-    for host in pair.names:
-        for site in (each.name for each in pair.sites if each.data):
-            since = f"$(systemctl show -P ActiveEnterTimestampMonotonic web-replica-{site})"
-            age = f"$(($(cut -d. -f1 /proc/uptime) - {since} / 1000000))"
-            until = f"until [ {age} -ge {RAMP_UP_SECONDS} ]; do sleep 1; done"
-            limit = RAMP_UP_SECONDS + 20
-            lab.engine.run(host, ["timeout", str(limit), "sh", "-c", until], timeout=limit + 10)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("host", ["oslo", "bergen"])
 def test_a_server_loses_power(serving: Lab, host: str) -> None:
@@ -92,8 +79,9 @@ def test_a_server_is_cut_off(serving: Lab, host: str) -> None:
 
 
 def test_they_are_parted_while_people_write_on_both(serving: Lab) -> None:
-    pair = Pair.of(in_lab(serving))
-    past_ramp_up(serving, pair)
+    operator = in_lab(serving)
+    pair = Pair.of(operator)
+    wait_to_look_often(operator)
     with watched(serving, "Oslo and Bergen do not see each other", NOTHING) as watch:
         with Faults(lab=serving, marks=watch.marks).partition(*pair.names):
             time.sleep(OUTAGE_SECONDS)  # long enough for both to be written to

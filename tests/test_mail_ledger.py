@@ -458,3 +458,40 @@ def test_a_message_under_a_number_that_died_with_a_server_is_shown_to_whoever_lo
     verdict = mail_balance(history, users=USERS, census=there, subject="m", unsynced=1.0)
     assert verdict.outcome is Outcome.OK
     assert verdict.figures.slowest == pytest.approx(shown)
+
+
+@pytest.mark.parametrize(
+    ("at", "outcome"),
+    [(5.5, Outcome.OK), (4.5, Outcome.FAIL), (21.0, Outcome.FAIL)],
+)
+def test_flags_that_are_set_while_two_servers_merge_may_be_lost(
+    at: float, outcome: Outcome
+) -> None:
+    history = History.of(
+        [
+            sent("gp-1"),
+            changed("flag", "gp-1", "INBOX", "", "\\Seen", at=at),
+            Mark(kind="fault", name="partition", phase="end", at_ns=5_000_000_000),
+        ]
+    )
+    there = Census(messages=(found("gp-1"),))
+
+    def judged(overtaken: int) -> Verdict:
+        return changes_balance(history, users=USERS, census=there, subject="c", overtaken=overtaken)
+
+    assert judged(0).outcome is Outcome.FAIL
+    assert judged(1).outcome is outcome
+    if outcome is Outcome.OK:
+        assert judged(1).notes == ("1 were merged without their last flags: gp-1 of kari",)
+
+
+def test_a_message_is_not_lost_in_a_merge() -> None:
+    history = History.of(
+        [
+            sent("gp-1"),
+            changed("move", "gp-1", "INBOX", "K", at=5.5),
+            Mark(kind="fault", name="partition", phase="end", at_ns=5_000_000_000),
+        ]
+    )
+    lost = changes_balance(history, users=USERS, census=Census(), subject="c", overtaken=9)
+    assert lost.outcome is Outcome.FAIL

@@ -27,6 +27,10 @@ Lines = frozenset[str]
 Look = Callable[[str], Lines]
 """What a host holds, line by line, without what only it knows."""
 
+RAMP_UP_SECONDS: Final = 72
+"""For so long after its start syncthing looks for its peer ever more seldom, at last after 32 s;
+then every 5 s (v1.29, lib/connections/service.go, initialRampup)."""
+
 _POLL: Final = 1.0
 _TOLD: Final = 4
 
@@ -238,3 +242,26 @@ def _mail(operator: Operator, which: str, host: str) -> Lines:
     """Return every message with its number and flags, every folder with its numbers."""
     said = operator.ssh.run(host, _MAIL.replace("WHICH", which), timeout=300).stdout
     return frozenset(map(plain, said.splitlines()))
+
+
+def wait_to_look_often(operator: Operator) -> None:
+    """Wait until what carries the sites' data looks for its peer every few seconds.
+
+    Data that is written on both hosts while they are parted, within a minute of a start, may take
+    36 s afterwards (docs/decisions.md).
+
+    Raises:
+        SshError: a host cannot be asked, or it does not run at all.
+    """
+    pair = Pair.of(operator)
+    units = " ".join(f"web-replica-{each.name}.service" for each in pair.sites if each.data)
+    script = f"""
+        for unit in {units}; do
+            systemctl is-active --quiet "$unit"
+            since=$(systemctl show -P ActiveEnterTimestampMonotonic "$unit")
+            until [ $(($(cut -d. -f1 /proc/uptime) - since / 1000000)) -ge {RAMP_UP_SECONDS} ]
+            do sleep 1; done
+        done
+    """
+    for host in pair.names:
+        operator.ssh.run(host, script, timeout=RAMP_UP_SECONDS + 20)

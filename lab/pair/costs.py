@@ -38,6 +38,7 @@ class Cost:
         doubled: messages that people elsewhere may get twice: whoever had sent them is gone, and
             the other one, which sends what is not known to be sent, cannot know.
         revived: what was thrown away, or filed elsewhere, that may be there again.
+        overtaken: messages whose flags, set while both sides merge what they have, may be lost.
         alike: seconds from the healing until both sides hold the same.
     """
 
@@ -53,6 +54,7 @@ class Cost:
     uncopied: float = 0.0
     doubled: int = 0
     revived: int = RACED
+    overtaken: int = 0
     alike: float = 60.0
 
     def __str__(self) -> str:
@@ -62,10 +64,11 @@ class Cost:
         entries = f", nor entries but of the last {self.uncopied:g} s" if self.uncopied else ""
         lost = f"no message lost{entries}" if entries else "0 lost"
         twice = f", {self.doubled} for people elsewhere twice" if self.doubled else ""
+        flags = f" but {self.overtaken} messages' flags in the merge" if self.overtaken else ""
         return (
             f"{lookups} and {pages} fail; one address only ≤ {self.first:g} s; "
             f"mail read ≤ {self.unread:g} s, sent ≤ {self.unsent:g} s, shown ≤ {self.late:g} s; "
-            f"{lost}{twice}; alike ≤ {self.alike:g} s"
+            f"{lost}{flags}{twice}; alike ≤ {self.alike:g} s"
         )
 
     def __or__(self, other: Cost) -> Cost:
@@ -105,6 +108,7 @@ class Cost:
             unsynced=self.unsynced,
             doubled=self.doubled,
             revived=self.revived,
+            overtaken=self.overtaken,
             alike=self.alike,
         )
 

@@ -84,9 +84,9 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         Kind.FULL: Cost(unread=unread, refused=30),
         # Its services are started again, at both ends of it.
         Kind.CLOCK: Cost(first=first, unread=unread),
-        # Both sides were written to: of what went different ways both stay, and who wants to file
-        # what the other side has filed is told.
-        Kind.PARTITION: Cost(refused=5, alike=15.0),
+        # Both sides were written to: of what went different ways both stay, under new numbers, and
+        # who wants to file what the other side has filed is told.
+        Kind.PARTITION: Cost(refused=5, overtaken=3, alike=15.0),
         Kind.DRAIN: Cost(),
         # Messages are on both disks before anybody hears of them; an entry follows in a moment.
         # What it had sent to people elsewhere in its last seconds the other one sends again.

@@ -12,7 +12,9 @@ from typing import Final
 from lab.errors import CouldNotError
 from lab.faults import Faults
 from lab.lab import Lab
+from lab.operate import in_lab
 from lab.operator.mailboxes import STORE
+from lab.pair.alike import wait_to_look_often
 from lab.pair.strikes import CLOCK_SECONDS, LOSS_PERCENT, PAIR, Kind, Strike
 
 MAIL_UNITS: Final = ("postfix.service", "dovecot.service")
@@ -63,13 +65,16 @@ def means(faults: Faults, more: Mapping[Kind, Doing]) -> dict[Kind, Doing]:
 
 @contextmanager
 def prepared(lab: Lab, strikes: Sequence[Strike]) -> Iterator[None]:
-    """Make ready, before anybody looks, what some strikes need: a disk that can be full.
+    """Make ready, before anybody looks, what some strikes need.
 
-    A host's mail stands still while its mailboxes go to a volume of their own, and come back.
+    A disk that can be full: a host's mail stands still while its mailboxes go to a volume of their
+    own, and come back. And a pair that has not just been started, for a cut between the two.
     """
     with ExitStack() as volumes:
         for host in sorted({each.host for each in strikes if each.kind == Kind.FULL}):
             volumes.enter_context(_room(lab, host))
+        if any(each.kind == Kind.PARTITION for each in strikes):
+            wait_to_look_often(in_lab(lab))
         yield
 
 

@@ -64,7 +64,9 @@ class Books:
     refused: list[str] = field(default_factory=list)
 
 
-def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
+def kept(
+    history: History, users: MailUsers, *, unsynced: float = 0.0, merging: float = 0.0
+) -> Books:
     """Write the books.
 
     Args:
@@ -72,8 +74,10 @@ def kept(history: History, users: MailUsers, *, unsynced: float = 0.0) -> Books:
         users: who tried it.
         unsynced: seconds before a fault in which a change that was confirmed may be lost with the
             server that confirmed it.
+        merging: seconds behind the end of a fault in which one may be lost because two servers
+            merge what they have.
     """
-    spans = history.unsettled(seconds=unsynced)
+    spans = (*history.unsettled(seconds=unsynced), *history.healed(seconds=merging))
     books = Books()
     letters = {(letter.sender, letter.to): letter for letter in users.letters}
     for item in history.operations:

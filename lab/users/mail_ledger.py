@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from lab.users.mail_census import Census
     from lab.users.mail_plan import MailUsers
 
+MERGING: Final = 15.0
+"""Seconds behind a fault within which two servers that were both written to are one again."""
+
 _SHOWN: Final = 3
 _TWICE: Final = "there more than once"
 _FLAGS: Final = "with other flags"
@@ -139,6 +142,7 @@ def changes_balance(
     refused: int = 0,
     unsynced: float = 0.0,
     revived: int = 0,
+    overtaken: int = 0,
 ) -> Verdict:
     """Judge whether mailboxes are as their owners left them, and as their programs know them.
 
@@ -151,6 +155,8 @@ def changes_balance(
         unsynced: seconds before a fault in which a confirmed change may be lost.
         revived: messages, folders and subscriptions that may be there although somebody has
             thrown them away, or filed them elsewhere.
+        overtaken: messages whose flags may be what they were when two servers began to merge what
+            they have: one that gets another number is copied, without what changes meanwhile.
     """
     books, here = kept(history, users, unsynced=unsynced), held(census)
     faults: defaultdict[str, set[str]] = defaultdict(set)
@@ -158,6 +164,9 @@ def changes_balance(
     if len(back) <= revived:
         for what in faults:
             faults[what] -= back
+    late = faults[_FLAGS] - _flagged_before(history, users, here, unsynced=unsynced)
+    if len(late) <= overtaken:
+        faults[_FLAGS] -= late
     if len(books.refused) > refused:
         faults["changes refused"] |= set(books.refused)
     void = void_numbers(history, users, seconds=unsynced)
@@ -173,11 +182,26 @@ def changes_balance(
         subject=subject,
         outcome=outcome,
         reasons=tuple(reasons),
-        notes=(f"{len(back)} came back that were thrown away: {_some(sorted(back))}",)
-        if back
-        else (),
+        notes=tuple(
+            f"{len(found)} {what}: {_some(sorted(found))}"
+            for what, found in (
+                ("came back that were thrown away", back),
+                ("were merged without their last flags", late),
+            )
+            if found
+        ),
         figures=Figures(total=confirmed, failed=sum(map(len, faults.values()))),
     )
+
+
+def _flagged_before(
+    history: History, users: MailUsers, here: Mapping[Place, State], *, unsynced: float
+) -> set[str]:
+    """Return whose flags are wrong whatever became of changes during a merge."""
+    faults: defaultdict[str, set[str]] = defaultdict(set)
+    books = kept(history, users, unsynced=unsynced, merging=MERGING)
+    list(_changed_messages(books, here, faults))
+    return faults[_FLAGS]
 
 
 def _changed_messages(
