@@ -147,6 +147,15 @@ class Watch:
                     raise UsersError(f"only {total} of {wanted} {kind}s in {HOLD_SECONDS:.0f} s")
                 time.sleep(0.5)
 
+    def accepted(self) -> int:
+        """Return how many messages from elsewhere were taken so far.
+
+        Raises:
+            UsersError: the users died.
+        """
+        so_far = self._users.progress(MAIL)
+        return so_far.total - so_far.failed - so_far.undecided
+
     def hold_enough(self) -> None:
         """Let the users go on until what they saw is enough to judge by."""
         self.hold(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.milestones import PROJECT
-from lab.pair import published
+from lab.pair import power, published
 from lab.pair.matrix import matrix
 from lab.pair.measured import FILE, Measured, MeasuredError, Saw, kept, latest
 from lab.pair.page import PATH, page
@@ -39,7 +39,8 @@ def test_without_data_the_page_says_so() -> None:
 
 def test_the_page_in_the_tree_is_what_the_data_in_the_tree_say() -> None:
     text = (PROJECT / PATH).read_text(encoding="utf-8")
-    assert text == page(CELLS, published.read(PROJECT / published.PATH))
+    losses = power.latest([PROJECT / power.PATH])
+    assert text == page(CELLS, published.read(PROJECT / published.PATH), losses)
 
 
 def test_a_cell_is_a_line_of_figures() -> None:
@@ -137,3 +138,40 @@ def test_a_verdict_is_kept_under_what_it_is_about() -> None:
     )
     assert Saw.of(verdict) == Saw(what="imap", outcome="ok", total=7, gap=1.235)
     assert Saw.of(replace(verdict, subject="oslo loses power for 20 s")).what == "look-ups"
+
+
+LOSSES = power.PowerLosses(
+    measured=MEASURED,
+    machine="oslo is virtual: 2 cores, 1024 MB",
+    cuts=(
+        power.Cut(accepted=1_021, booted=41.2, served=7.9),
+        power.Cut(accepted=7, booted=40.0, served=8.0, damaged="EXT4-fs error"),
+    ),
+)
+
+
+def test_what_a_disk_had_kept_is_a_table() -> None:
+    text = page(CELLS, [MEASURED], LOSSES)
+    assert "| 1 | 1,021 | 41 s | 8 s | nothing |\n| 2 | 7 | 40 s | 8 s | EXT4-fs error |" in text
+    assert "oslo is virtual: 2 cores, 1024 MB. **fail**" in text
+    assert "1 of 80 mail" in text
+
+
+def test_of_several_runs_of_power_losses_the_latest_counts(tmp_path: Path) -> None:
+    later = replace(LOSSES, measured=replace(MEASURED, at=datetime(2026, 11, 30, tzinfo=UTC)))
+    paths = [tmp_path / "a.json", tmp_path / "b.json", tmp_path / "missing.json"]
+    later.write(paths[0])
+    LOSSES.write(paths[1])
+    assert power.latest(paths) == later
+    assert power.latest(paths[2:]) is None
+
+
+def test_a_file_that_is_no_run_of_power_losses_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(MeasuredError, match="cannot be read"):
+        power.latest([tmp_path / "a.json"])
+
+
+def test_a_round_that_was_published_and_lies_here_as_well_counts_once() -> None:
+    rounds = [replace(MEASURED, name=f"game-day-7-round-{n}", day="7") for n in (1, 2)]
+    assert published.chosen([], [*rounds, *rounds]) == rounds

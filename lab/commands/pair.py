@@ -14,7 +14,7 @@ from lab.console import console
 from lab.drain import Drain
 from lab.mail_takeover import Takeover
 from lab.milestones import PROJECT
-from lab.pair import gameday, measured, page, published
+from lab.pair import gameday, measured, page, power, published
 from lab.pair.gameday import Day
 from lab.pair.matrix import matrix
 from lab.site_release import SiteRelease
@@ -127,7 +127,7 @@ def availability(_: Context) -> None:
     """Write docs/availability.md from what trials of the pair have measured.
 
     What was measured on this machine is added to what had been published (docs/availability.jsonl):
-    the latest trial of each cell counts, and the last game day.
+    the latest trial of each cell counts, the last game day, and the last run of power losses.
 
     Examples:
       pytest scenarios/test_failover_matrix.py && ./invoke availability
@@ -138,7 +138,10 @@ def availability(_: Context) -> None:
         [*published.read(known), *measured.kept(root() / "records")],
     )
     published.write(known, found)
-    (PROJECT / page.PATH).write_text(page.page(cells, found), encoding="utf-8")
+    losses = power.latest([PROJECT / power.PATH, *(root() / "records").glob(f"*/{power.FILE}")])
+    if losses:
+        losses.write(PROJECT / power.PATH)
+    (PROJECT / page.PATH).write_text(page.page(cells, found, losses), encoding="utf-8")
     console().print(f"{page.PATH} says what {len(found)} trials have measured")
 
 

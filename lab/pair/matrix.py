@@ -89,8 +89,8 @@ def costs(ttl: float = TTL) -> dict[Kind, Cost]:
         Kind.PARTITION: Cost(refused=5, overtaken=3, alike=15.0),
         Kind.DRAIN: Cost(),
         # Messages are on both disks before anybody hears of them; an entry follows in a moment.
-        # What it had sent to people elsewhere in its last seconds the other one sends again. Both
-        # share a lab's processors: while one is installed anew the other may answer late.
+        # What it had sent to people elsewhere in its last seconds the other one sends again. After
+        # minutes the resolver may wait for the dead one for longer than people wait for it.
         Kind.WIPED: dead | Cost(alike=300.0, uncopied=1.0, doubled=10, lookups=20),
     }  # fmt: skip
 

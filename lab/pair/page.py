@@ -7,6 +7,7 @@ from typing import Final
 
 from lab.pair.matrix import Cell
 from lab.pair.measured import Measured, Saw, latest
+from lab.pair.power import PowerLosses, section
 from lab.pair.strikes import told
 
 PATH: Final = "docs/availability.md"
@@ -48,12 +49,15 @@ same lab, without anything being put back in between.
 """
 
 
-def page(cells: Sequence[Cell], measured: Sequence[Measured]) -> str:
+def page(
+    cells: Sequence[Cell], measured: Sequence[Measured], losses: PowerLosses | None = None
+) -> str:
     """Return the page.
 
     Args:
         cells: of the matrix.
         measured: everything that was, of any age.
+        losses: of power, of a host that was alone; None where that was not measured.
     """
     known = latest(each for each in measured if not each.day)
     lines = [_HEAD]
@@ -61,6 +65,7 @@ def page(cells: Sequence[Cell], measured: Sequence[Measured]) -> str:
         return _HEAD + _NOTHING
     lines += ["", *_table(cells, known), "", *_missing(cells, known)]
     lines += _game_days(measured)
+    lines += ["", section(losses)] if losses else []
     lines += ["", "## Cell by cell", ""]
     for cell in cells:
         if found := known.get(cell.name):

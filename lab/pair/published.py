@@ -52,7 +52,8 @@ def chosen(cells: Collection[str], measured: Iterable[Measured]) -> list[Measure
         cells: the names of the matrix' cells.
         measured: everything that was measured, or had been published.
     """
-    known = [*measured]
+    # What had been published may lie on this machine as well.
+    known = [*{(each.name, each.at): each for each in measured}.values()]
     trials = latest(each for each in known if not each.day)
     return [*(trials[name] for name in cells if name in trials), *last_day(known)]
 
