@@ -101,14 +101,13 @@ def puppet() -> None:
 def scenarios(*, slow: bool) -> None:
     """Run the scenarios; with *slow* also those that do not fit into continuous integration.
 
-    Of virtual machines there are slow ones only. Without Vagrant and libvirt they are left out, and
-    it is said.
+    Without Vagrant and libvirt those of virtual machines are left out, and it is said.
     """
-    left_out = "" if slow else "not slow"
-    if slow and not all(map(shutil.which, ("vagrant", "virsh"))):
-        left_out = "not virtual"
+    without = [] if slow else ["not slow"]
+    if not all(map(shutil.which, ("vagrant", "virsh"))):
+        without.append("not virtual")
         TerminalReporter().say("No Vagrant with libvirt here: no virtual machine is tried")
-    chosen = ["--durations=30", *(["-m", left_out] if left_out else [])]
+    chosen = ["--durations=30", *(["-m", " and ".join(without)] if without else [])]
     run([Check(title="scenarios", argv=python("pytest", *chosen, "scenarios"), loud=True)])
 
 

@@ -24,6 +24,7 @@ from lab.report.record import Run, render
 from lab.steps.dns_facts import CONTENT_FILE
 from lab.store import root
 from lab.users.ledger import balance
+from lab.users.mail_ledger import taken_here
 from lab.users.mail_plan import MAIL
 from lab.users.plan import both, paced, standard_plan
 from lab.users.probes import LOOKUP, Lookup, Plan
@@ -148,13 +149,13 @@ class Watch:
                 time.sleep(0.5)
 
     def accepted(self) -> int:
-        """Return how many messages from elsewhere were taken so far.
+        """Return how many messages the fleet itself has taken so far, not somebody on the way.
 
         Raises:
             UsersError: the users died.
         """
-        so_far = self._users.progress(MAIL)
-        return so_far.total - so_far.failed - so_far.undecided
+        self._users.progress(MAIL)
+        return len(taken_here(self._users.history(), self._playing.mail))
 
     def hold_enough(self) -> None:
         """Let the users go on until what they saw is enough to judge by."""

@@ -16,6 +16,7 @@ import pytest
 from standin import StandIn
 
 from lab.console import TerminalReporter
+from lab.engine import choice
 from lab.fleet import Fleet
 from lab.lab import Lab
 from lab.milestones import PROJECT, Milestones
@@ -113,6 +114,24 @@ def lab_at(lab: Lab) -> Callable[[str], Lab]:
         return lab
 
     return go
+
+
+@pytest.fixture(scope="module")
+def virtual_at(lab: Lab, lab_at: Callable[[str], Lab]) -> Iterator[Callable[[str], Lab]]:
+    """Return a function that brings the lab to a milestone, with Oslo as a virtual machine.
+
+    It starts from the containers' milestone, which is made first where it is missing.
+    """
+
+    def go(step: str) -> Lab:
+        lab_at(step)
+        lab.down()
+        lab.choose(f"oslo={choice.VIRTUAL}")
+        return lab_at(step)
+
+    yield go
+    lab.down()
+    lab.choose(choice.CONTAINERS)
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def engine_of(kind: str, lab: str) -> Engine:
     scope="module",
     params=[
         choice.CONTAINERS,
-        pytest.param(choice.VIRTUAL, marks=[pytest.mark.slow, pytest.mark.virtual]),
+        pytest.param(choice.VIRTUAL, marks=pytest.mark.virtual),
     ],
 )
 def kind(request: pytest.FixtureRequest) -> str:
@@ -267,7 +267,14 @@ def test_whoever_was_never_made_is_told_of_in_one_line(engine: Engine) -> None:
     engine.remove(["nobody"])
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.5, 3.0])
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(0.3, marks=pytest.mark.slow),
+        1.5,
+        pytest.param(3.0, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_half_way_it_is_made_anew(
     fresh: Engine, kind: str, called: str, seconds: float
 ) -> None:

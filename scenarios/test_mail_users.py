@@ -75,6 +75,7 @@ def changed(lab: Lab, setting: str, value: str) -> Iterator[None]:
         lab.ssh.run(OLD, f"postconf -e '{setting}={before}' && {reload}")
 
 
+@pytest.mark.slow
 def test_when_nothing_happens_everybody_is_content(lab: Lab) -> None:
     with watched(lab, "Nothing happens to mail") as watch:
         time.sleep(SPAN)

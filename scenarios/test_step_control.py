@@ -71,6 +71,7 @@ def test_only_what_must_be_open_is_open(lab: Lab, host: str) -> None:
         assert set(lab.ssh.run("outside", knock).stdout.split()) == expected[host]
 
 
+@pytest.mark.slow
 def test_rollback_takes_puppet_from_the_hosts(
     lab_at: Callable[[str], Lab], operator: Operator
 ) -> None:

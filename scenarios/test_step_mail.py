@@ -208,6 +208,7 @@ def test_a_full_disk_keeps_mail_waiting_and_loses_none(lab: Lab) -> None:
     assert all_well(watch), watch.verdicts
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_undone_it_brings_back_what_has_arrived_since(lab: Lab) -> None:
     with watch_of(lab, "The mail goes back") as watch:

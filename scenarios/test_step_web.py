@@ -144,6 +144,7 @@ def test_testssl_has_nothing_to_say_against_it(lab: Lab, operator: Operator) -> 
     } == {}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_a_milestone_is_believed_and_has_certificates_renewed_after_its_authority_is_gone(
     lab: Lab, lab_at: Callable[[str], Lab]

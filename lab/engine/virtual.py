@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,9 @@ STATES = {"running": State.RUNNING, "idle": State.RUNNING, "paused": State.FROZE
 PLAN = "plan.json"
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 30.0
+NOTICED_SECONDS = 10.0
+# Where libvirt notes the processes of machines (virPidFileBuildPath in its qemu driver).
+RUN = Path("/run/libvirt/qemu")
 # Everything but the kernel and the agent, whose unit has a slice of its own in the box.
 FREEZE = """
 for group in /sys/fs/cgroup/*.slice /sys/fs/cgroup/*.scope; do
@@ -137,11 +141,30 @@ class VirtualMachine:
             time.sleep(0.2)
 
     def cut(self) -> None:
-        """Take its power away: what the kernel in it had not written is lost."""
+        """Take its power away: what the kernel in it had not written is lost.
+
+        So is what the disk was not told to keep, as far as QEMU still has that itself: it notes
+        where new parts of a qcow2 image are when the disk is told to flush. Asked to end, by
+        ``virsh destroy``, it notes that first; so it is killed, where this user may.
+        """
+        self._kill()
         gone = virsh("destroy", self._domain, check=False)
         if not gone.ok and self.state() is not State.STOPPED:
             raise EngineError(f"its power cannot be taken: {gone.output}", where=self._name)
         self._frozen.unlink(missing_ok=True)
+
+    def _kill(self) -> None:
+        """Kill its process; wait until libvirt has seen that."""
+        try:
+            pid = int((RUN / f"{self._domain}.pid").read_text())
+            if f"guest={self._domain},".encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return  # a note that outlived its process
+            os.kill(pid, signal.SIGKILL)
+        except (OSError, ValueError):
+            return  # it does not run, or is another user's
+        deadline = time.monotonic() + NOTICED_SECONDS
+        while self.state() is not State.STOPPED and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def freeze(self) -> None:
         """Stop every process in it but the agent; its kernel goes on."""
