@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from lab import bench_mail, bench_pair, bench_promotion
+from lab import bench_mail, bench_pair, bench_promotion, bench_virtual
 from lab.console import TerminalReporter
 from lab.engine.client import connect
 from lab.engine.docker import CAPABILITIES, LAB_LABEL, TUN
@@ -114,8 +114,8 @@ def measure(*, cold: bool, steps: bool, out: Console, only: Sequence[str] = ()) 
         cold: throw the lab's images away first, to measure the first start on a new machine.
         steps: make every step anew, under load; otherwise milestones serve where they fit.
         out: where progress goes.
-        only: parts, of :data:`PARTS`; all of them when empty. A part that needs a milestone makes
-            the steps before it, unless the milestone is there.
+        only: parts, of :data:`PARTS`; when empty, all that need no virtual machine. A part that
+            needs a milestone makes the steps before it, unless the milestone is there.
 
     Raises:
         BenchError: there is no such part.
@@ -124,7 +124,8 @@ def measure(*, cold: bool, steps: bool, out: Console, only: Sequence[str] = ()) 
         raise BenchError(f"no part {', '.join(unknown)}", remedy=f"There are {', '.join(PARTS)}")
     lab = Lab(name=NAME, fleet=Fleet.load(), report=TerminalReporter(out=out))
     watch = Stopwatch(lab=lab)
-    wanted = [part for part in PARTS if part in (only or PARTS) and (steps or part != "steps")]
+    usual = only or [part for part in PARTS if part not in _ASKED_FOR]
+    wanted = [part for part in PARTS if part in usual and (steps or part != "steps")]
     with lab.store.locked("bench"):
         try:
             for part in wanted:
@@ -196,6 +197,10 @@ def _promotion(watch: Stopwatch) -> None:
     bench_promotion.measure(in_lab(watch.lab), timed=watch.timed)
 
 
+def _virtual(watch: Stopwatch) -> None:
+    bench_virtual.measure(report=watch.lab.report, told=watch.tell)
+
+
 def _restores(watch: Stopwatch) -> None:
     for name in chain(STEPS[-1].name):
         with watch.timed(f"restore milestone {name}", goal=6):
@@ -234,11 +239,15 @@ _PARTS: Final[Mapping[str, Callable[[Stopwatch], None]]] = {
     "puppet": _puppet,
     "promotion": _promotion,
     "restores": _restores,
+    "virtual": _virtual,
 }
 
 PARTS: Final = ("start", *_PARTS)
 """What is measured, in this order: starts of the lab, steps under load, mail beside the plain
-tools, two mail servers that are one, Puppet, a promotion, restores of milestones."""
+tools, two mail servers that are one, Puppet, a promotion, restores of milestones; and virtual
+machines, only when they are asked for."""
+
+_ASKED_FOR: Final = frozenset({"virtual"})
 
 
 @contextmanager

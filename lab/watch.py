@@ -79,6 +79,7 @@ class Watch:
         mail: what it may cost those who read and write mail; without it there are none.
         both_sides: whether some of them write to each of two mail servers by its address.
         pace: of those who come to the web, write and send; 2 is twice the usual one.
+        cadence: seconds between two questions of one of the ten who look names up.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Watch:
         mail: MailBudget | None = None,
         both_sides: bool = False,
         pace: float = 1.0,
+        cadence: float = 0.1,
     ) -> None:
         self._lab = lab
         self._title = title
@@ -104,7 +106,7 @@ class Watch:
         self._started = datetime.now(UTC)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         self.directory = root() / "records" / f"{self._started:%Y%m%d-%H%M%S}-{slug}"
-        self._playing = paced(self._plan(secure=secure), pace)
+        self._playing = paced(self._plan(secure=secure, cadence=cadence), pace)
         self._users = Users(ssh=lab.ssh, plan=self._playing, directory=self.directory)
         self._also: list[Callable[[], Verdict]] = []
         self.verdicts: tuple[Verdict, ...] = ()
@@ -205,7 +207,7 @@ class Watch:
         page = render(run, history=history, verdicts=self.verdicts)
         self.record.write_text(page)
 
-    def _plan(self, *, secure: bool) -> Plan:
+    def _plan(self, *, secure: bool, cadence: float) -> Plan:
         zones, lab = current_zones(self._lab), self._lab
         operator = operate.in_lab(lab)
         plan = standard_plan(
@@ -222,6 +224,7 @@ class Watch:
                 ),
             ),
             fresh=[Lookup(name=f"*.{zones[0].origin}", type="A", rcode="NXDOMAIN")],
+            cadence=cadence,
         )
         if self._visits:
             visitors, writers = watch_web.visitors(lab, operator, zones)

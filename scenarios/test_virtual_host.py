@@ -7,8 +7,8 @@ moment that is not to be; a step costs nobody anything, and a second run of Pupp
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
@@ -32,11 +32,11 @@ CLOSED_PORT: Final = 4_711
 # As long as standard input is open; whoever is refused has met a kernel without a firewall.
 KNOCKING: Final = """
 import collections, json, select, socket, sys
-address, closed, open_ = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+closed, open_, *addresses = sys.argv[1:]
 said = collections.Counter()
-def knock(port, seconds):
+def knock(address, port):
     try:
-        socket.create_connection((address, port), timeout=seconds).close()
+        socket.create_connection((address, int(port)), timeout=0.1).close()
         return "open"
     except ConnectionRefusedError:
         return "refused"
@@ -44,8 +44,9 @@ def knock(port, seconds):
         return "silent"
 enough = False
 while not enough:
-    said["closed port " + knock(closed, 0.1)] += 1
-    said["open port " + knock(open_, 0.1)] += 1
+    for address in addresses:
+        said["closed port " + knock(address, closed)] += 1
+        said["open port " + knock(address, open_)] += 1
     enough = select.select([sys.stdin], [], [], 0)[0]
 print(json.dumps(said))
 """
@@ -83,29 +84,32 @@ def test_the_mesh_is_made_by_the_kernels_own_module(virtual: Lab) -> None:
 
 
 @contextmanager
-def knocking(lab: Lab, address: str) -> Iterator[dict[str, int]]:
+def knocking(lab: Lab, *addresses: str) -> Iterator[dict[str, int]]:
     """Let somebody knock from outside while the block runs; what they heard is there afterwards."""
     heard: dict[str, int] = {}
-    script = "trap 'rm -f /run/knocking' EXIT; mkfifo /run/knocking; exec 3<>/run/knocking; "
-    words = f"python3 -c '{KNOCKING}' {address} {CLOSED_PORT} 22 <&3"
-
-    def listen() -> None:
-        heard.update(json.loads(lab.ssh.run(OUTSIDE, script + words, timeout=900).stdout))
-
-    thread = threading.Thread(target=listen)
-    thread.start()
-    try:
-        yield heard
-    finally:
-        lab.ssh.run(OUTSIDE, "echo enough >/run/knocking")
-        thread.join()
+    lab.ssh.run(OUTSIDE, "mkfifo /run/knocking")
+    script = f"""
+        trap 'rm /run/knocking' EXIT
+        exec 3<>/run/knocking
+        python3 -c '{KNOCKING}' {CLOSED_PORT} 22 {" ".join(addresses)} <&3
+    """
+    with ThreadPoolExecutor() as pool:
+        listening = pool.submit(lab.ssh.run, OUTSIDE, script, timeout=900)
+        try:
+            yield heard
+        finally:
+            lab.ssh.run(OUTSIDE, "echo enough >/run/knocking", timeout=60)
+            heard |= json.loads(listening.result().stdout)
 
 
 def test_no_port_is_open_for_a_moment_while_it_boots(virtual: Lab) -> None:
-    address = str(virtual.site.address("oslo").v4)
-    with knocking(virtual, address) as heard, Faults(lab=virtual).power_loss("oslo"):
+    address = virtual.site.address("oslo")
+    with (
+        knocking(virtual, str(address.v4), str(address.v6)) as heard,
+        Faults(lab=virtual).power_loss("oslo"),
+    ):
         pass
-    with knocking(virtual, "127.0.0.1") as without:
+    with knocking(virtual, "127.0.0.1", "::1") as without:
         pass
     assert without["closed port refused"] > 0  # so it is heard where there is no firewall
     assert heard.get("closed port refused", 0) == 0, heard

@@ -81,7 +81,8 @@ def bench(
 
     Parts are start (of a lab), steps (each under load), mail (a first copy of all mailboxes), pair
     (how soon mail is on the other server, at what cost, with how many users), puppet, promotion
-    and restores (of milestones). The lab is its own, and taken down in the end.
+    and restores (of milestones); only when asked for, virtual (a virtual machine beside plain
+    Vagrant). The lab is its own, and taken down in the end.
 
     Examples:
       ./invoke bench
@@ -89,6 +90,7 @@ def bench(
       ./invoke bench --no-steps
       ./invoke bench --only mail
       ./invoke bench --only pair
+      ./invoke bench --only virtual
       ./invoke bench --json >bench.json
     """
     out = console(stderr=json, record=bool(picture))

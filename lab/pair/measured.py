@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,6 +150,19 @@ class Measured:
             raise MeasuredError(f"cannot be kept: {error}", where=str(directory)) from error
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Tell of a file that cannot be read, or is not what was written, in one way.
+
+    Raises:
+        MeasuredError: it is so.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MeasuredError(f"cannot be read: {error}", where=str(path)) from error
+
+
 def saws(verdicts: Sequence[Verdict]) -> tuple[Saw, ...]:
     """Return what all sorts of users saw."""
     return tuple(map(Saw.of, verdicts))
@@ -162,10 +176,8 @@ def kept(records: Path) -> list[Measured]:
     """
     found = []
     for path in records.glob(f"*/{FILE}"):
-        try:
+        with reading(path):
             found.append(Measured.of(json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MeasuredError(f"cannot be read: {error}", where=str(path)) from error
     return sorted(found, key=lambda each: each.at)
 
 

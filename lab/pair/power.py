@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from lab.pair.measured import Measured, MeasuredError
+from lab.pair.measured import Measured, MeasuredError, reading
 
 FILE: Final = "power.json"
 """What the data of a run is called, in the directory of its record."""
@@ -93,13 +93,9 @@ def latest(paths: Sequence[Path]) -> PowerLosses | None:
         MeasuredError: one is not what was written.
     """
     found = []
-    for path in paths:
-        try:
+    for path in filter(Path.exists, paths):
+        with reading(path):
             found.append(PowerLosses.of(json.loads(path.read_text(encoding="utf-8"))))
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MeasuredError(f"cannot be read: {error}", where=str(path)) from error
     return max(found, key=lambda each: each.measured.at, default=None)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from lab.pair.measured import Measured, MeasuredError, latest
+from lab.pair.measured import Measured, MeasuredError, latest, reading
 
 PATH: Final = "docs/availability.jsonl"
 
@@ -21,13 +21,11 @@ def read(path: Path) -> list[Measured]:
     Raises:
         MeasuredError: it is not what was written.
     """
-    try:
+    if not path.exists():
+        return []
+    with reading(path):
         lines = path.read_text(encoding="utf-8").splitlines()
         return [Measured.of(json.loads(line)) for line in lines]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MeasuredError(f"cannot be read: {error}", where=str(path)) from error
 
 
 def write(path: Path, measured: Iterable[Measured]) -> None:
