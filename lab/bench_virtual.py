@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from lab.bench_mail import Told
 from lab.console import Reporter
 from lab.engine import box, choice
-from lab.engine.base import EngineError, MachineSpec
+from lab.engine.base import MachineSpec
 from lab.engine.client import connect
 from lab.engine.images import BASE, REPOSITORY
-from lab.engine.vagrant_command import PROJECT
+from lab.engine.vagrant_command import PROJECT, by_hand
 from lab.lab import BOOTED
 from lab.machines import WORLD
-from lab.text import last_line
 
 HOST: Final = "oslo"
 RATIO: Final = 1.1
@@ -49,15 +47,10 @@ def measure(*, report: Reporter, told: Told) -> None:
 def _by_hand(report: Reporter) -> Iterator[tuple[str, float]]:
     """Yield what was done as one does by hand, and its seconds; nothing is left of it."""
     with tempfile.TemporaryDirectory() as notes:
-        environment = os.environ | {
-            "VAGRANT_DOTFILE_PATH": notes,
-            "VAGRANT_CHECKPOINT_DISABLE": "1",
-        }
 
         def vagrant(*argv: str) -> float:
-            return _seconds(
-                report, f"vagrant {' '.join(argv)}", lambda: _vagrant(environment, argv)
-            )
+            title = f"vagrant {' '.join(argv)}"
+            return _seconds(report, title, lambda: by_hand(*argv, where=PROJECT, notes=Path(notes)))
 
         try:
             yield "up", vagrant("up", HOST, "--provider", "libvirt")
@@ -66,19 +59,6 @@ def _by_hand(report: Reporter) -> Iterator[tuple[str, float]]:
             vagrant("snapshot", "delete", HOST, _SNAPSHOT)
         finally:
             vagrant("destroy", "--force", HOST)
-
-
-def _vagrant(environment: Mapping[str, str], argv: Sequence[str]) -> None:
-    done = subprocess.run(
-        ["vagrant", *argv],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise EngineError(f"`vagrant {argv[0]}`: {last_line(done.stderr)}")
 
 
 def _by_engine(report: Reporter) -> Iterator[tuple[str, float]]:
@@ -114,7 +94,7 @@ def _by_engine(report: Reporter) -> Iterator[tuple[str, float]]:
         engine.discard([_SAVED])
 
 
-def _seconds(report: Reporter, title: str, do: Callable[[], None]) -> float:
+def _seconds(report: Reporter, title: str, do: Callable[[], object]) -> float:
     """Do something, and return how long it took."""
     began = time.monotonic()
     with report.task(title):

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from lab import operate, watch_failover, watch_mail, watch_web, watch_wipe
-from lab.history import HistoryWriter
+from lab.history import History, HistoryWriter
 from lab.lab import Lab
 from lab.lookups import lookups, together
 from lab.operator import zone_data
@@ -156,8 +156,8 @@ class Watch:
         Raises:
             UsersError: the users died.
         """
-        self._users.progress(MAIL)
-        return len(taken_here(self._users.history(), self._playing.mail))
+        self._users.progress(MAIL)  # it fetches what there is
+        return len(taken_here(History.read(self.directory), self._playing.mail))
 
     def hold_enough(self) -> None:
         """Let the users go on until what they saw is enough to judge by."""

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pytest
+from forgetting import forgotten
+from letting_in import opened
 
 from lab.faults import Faults
 from lab.lab import Lab
@@ -61,9 +63,6 @@ MAIL: Final = MailBudget(
 )
 JUDGED: Final = ("mail", "logins", "relay", "flags and folders")
 
-OPEN: Final = """
-until mail-pair status && [ "$(systemctl is-active postfix)" = active ]; do sleep 1; done
-"""
 DAMAGED: Final = """
 journalctl --boot --quiet --output cat --unit dovecot.service --grep 'corrupt|broken' || true
 journalctl --boot --quiet --output cat --dmesg --grep 'EXT4-fs (error|warning)|I/O error' || true
@@ -85,9 +84,8 @@ def alone(virtual_at: Callable[[str], Lab]) -> Lab:
 def served(lab: Lab) -> float:
     """Wait until Oslo lets people in, which it does alone when Bergen is silent; say how long."""
     began = time.monotonic()
-    lab.engine.run("oslo", ["sh", "-c", OPEN], timeout=120)
-    # Whom it hurt has forgotten it: a resolver avoids a server that was silent.
-    lab.engine.run("resolver", ["unbound-control", "-q", "reload"])
+    opened(lab, "oslo")
+    forgotten(lab)
     return time.monotonic() - began
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from forgetting import forgotten
 from moments import At, AtTask, PulledPlug, pull_the_plug
 from test_legacy import SUBMIT, outside
 from test_step_web import CERTIFICATE, expired
@@ -239,8 +240,7 @@ def test_oslo_loses_power_in_the_middle_of_the_move_and_nobody_notices(
     with Watch(lab=lab, title=title, budget=ITS_OWN_ABSENCE, mail=NAMELESS) as watch:
         faults = Faults(lab=lab, marks=watch.marks)
         hindered(lab, at="Copy 9 mailboxes", fault=faults.power_loss("oslo"))
-        # Whom it hurt has forgotten it: resolvers avoid a server that was silent.
-        lab.engine.run("resolver", ["unbound-control", "-q", "reload"])
+        forgotten(lab)
         perform(step_class("mail")(operator=in_lab(lab)))
         watch.hold_enough()
     assert all_well(watch), watch.verdicts

@@ -6,8 +6,6 @@ A lab needs no box: its machines lie on the same disk (:mod:`lab.engine.disks`).
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -15,12 +13,10 @@ from pathlib import Path
 
 from lab.console import Reporter
 from lab.engine import accelerator, vagrant_command
-from lab.engine.base import EngineError
 from lab.engine.client import connect
 from lab.engine.disks import BOX, Disks
 from lab.engine.images import BASE, Images
 from lab.engine.vm_plan import KVM, Ground
-from lab.text import last_line
 
 NAME = "generalprove/trixie64"
 BUILD_SECONDS = 900.0
@@ -62,7 +58,8 @@ def build(*, report: Reporter) -> Box:
 
 
 def _known() -> bool:
-    return any(line.startswith(f"{NAME} ") for line in _vagrant("box", "list").splitlines())
+    listed = vagrant_command.by_hand("box", "list").splitlines()
+    return any(line.startswith(f"{NAME} ") for line in listed)
 
 
 def _add(ground: Ground, directory: Path) -> None:
@@ -75,18 +72,5 @@ def _add(ground: Ground, directory: Path) -> None:
         with tarfile.open(packed, "w") as box:
             box.add(metadata, "metadata.json")
             box.add(ground.disk, "box.img")
-        _vagrant("box", "add", "--force", "--name", NAME, "--provider", "libvirt", str(packed))
-
-
-def _vagrant(*argv: str) -> str:
-    done = subprocess.run(
-        ["vagrant", *argv],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"VAGRANT_CHECKPOINT_DISABLE": "1"},
-        cwd="/",
-    )
-    if done.returncode:
-        raise EngineError(f"`vagrant {' '.join(argv[:2])}`: {last_line(done.stderr)}")
-    return done.stdout
+        argv = ("box", "add", "--force", "--name", NAME, "--provider", "libvirt", str(packed))
+        vagrant_command.by_hand(*argv)

@@ -28,6 +28,32 @@ def demand() -> None:
         raise EngineError("Vagrant is not installed", remedy=REMEDY)
 
 
+def by_hand(*argv: str, where: Path = Path("/"), notes: Path | None = None) -> str:
+    """Run Vagrant's command as a person does, and return what it said.
+
+    Args:
+        argv: its words.
+        where: the directory that it is run in: at the root no Vagrantfile is read.
+        notes: where it keeps its notes of machines; in that directory when None.
+
+    Raises:
+        EngineError: it failed.
+    """
+    done = subprocess.run(
+        ["vagrant", *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ
+        | {"VAGRANT_CHECKPOINT_DISABLE": "1"}
+        | ({"VAGRANT_DOTFILE_PATH": str(notes)} if notes else {}),
+        cwd=where,
+    )
+    if done.returncode:
+        raise EngineError(f"`vagrant {' '.join(argv[:2])}`: {last_line(done.stderr)}")
+    return done.stdout
+
+
 @contextmanager
 def vagrant(*, machine: str, plan: Path, verb: str) -> Iterator[Any]:
     """Give python-vagrant for one machine of a lab.

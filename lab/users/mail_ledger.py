@@ -164,7 +164,9 @@ def changes_balance(
     if len(back) <= revived:
         for what in faults:
             faults[what] -= back
-    late = faults[_FLAGS] - _flagged_before(history, users, here, unsynced=unsynced)
+    late: set[str] = set()
+    if faults[_FLAGS]:
+        late = faults[_FLAGS] - _flagged_before(history, users, here, unsynced=unsynced)
     if len(late) <= overtaken:
         faults[_FLAGS] -= late
     if len(books.refused) > refused:
